@@ -1,0 +1,1 @@
+"""User-owned AI model configuration for a Tornado gateway."""

@@ -1,0 +1,195 @@
+"""The one tree of errors.
+
+Every class carries what an RFC 9457 problem document needs: its ``code`` (the last part of the
+``type`` URN), its ``title`` and its HTTP ``status``. ``detail`` is written for the caller and
+never repeats a submitted value, a token or key material.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True)
+class Violation:
+    """One place in a request body that is wrong.
+
+    ``pointer`` is a JSON Pointer (RFC 6901) into the body; ``code`` is the JSON Schema keyword
+    or the problem code that was violated.
+    """
+
+    pointer: str
+    code: str
+    detail: str
+
+
+class AIConfigError(Exception):
+    """Base of every error that this package raises on purpose."""
+
+    code: ClassVar[str] = "internal-error"
+    title: ClassVar[str] = "Internal error"
+    status: ClassVar[int] = 500
+
+    def __init__(self, detail: str = "") -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+
+class ConfigurationError(AIConfigError):
+    """A setting, the keyring or the set-up of the host is wrong; the start must stop."""
+
+
+class ClientCredentialsRefused(AIConfigError):
+    """The authorization server refused this gateway's own client credentials."""
+
+
+class MalformedJSON(AIConfigError):
+    code = "malformed-json"
+    title = "The body is not JSON that can be read safely"
+    status = 400
+
+
+class InvalidParameter(AIConfigError):
+    code = "invalid-parameter"
+    title = "A query parameter is not valid"
+    status = 400
+
+
+class MissingToken(AIConfigError):
+    """The request carries no bearer token (RFC 6750 section 3.1: a challenge without ``error``)."""
+
+    code = "missing-token"
+    title = "An access token is required"
+    status = 401
+
+
+class InvalidToken(AIConfigError):
+    """The access token is unknown, expired, revoked or not meant for this gateway."""
+
+    code = "invalid-token"
+    title = "The access token is not valid"
+    status = 401
+
+
+class InsufficientScope(AIConfigError):
+    """The token is good but lacks ``scope`` (RFC 6750 section 3.1)."""
+
+    code = "insufficient-scope"
+    title = "The access token does not cover this request"
+    status = 403
+
+    def __init__(self, scope: str) -> None:
+        super().__init__(f"The scope {scope} is required.")
+        self.scope = scope
+
+
+class UserRequired(AIConfigError):
+    """The token is active but stands for no user."""
+
+    code = "user-required"
+    title = "The access token does not stand for a user"
+    status = 403
+
+
+class ConfigNotFound(AIConfigError):
+    code = "config-not-found"
+    title = "There is no configuration"
+    status = 404
+
+    def __init__(self) -> None:
+        super().__init__("This user has no AI model configuration yet.")
+
+
+class MethodNotAllowed(AIConfigError):
+    code = "method-not-allowed"
+    title = "The method is not allowed here"
+    status = 405
+
+
+class ConfigExists(AIConfigError):
+    code = "config-exists"
+    title = "There is a configuration already"
+    status = 409
+
+    def __init__(self) -> None:
+        super().__init__("This user has an AI model configuration already; update it instead.")
+
+
+class RevisionMismatch(AIConfigError):
+    code = "revision-mismatch"
+    title = "The configuration has changed"
+    status = 412
+
+    def __init__(self) -> None:
+        super().__init__("If-Match does not name the current revision; read it again.")
+
+
+class BodyTooLarge(AIConfigError):
+    code = "body-too-large"
+    title = "The body is too large"
+    status = 413
+
+
+class UnsupportedMediaType(AIConfigError):
+    code = "unsupported-media-type"
+    title = "The body must be application/json"
+    status = 415
+
+
+class UnprocessableBody(AIConfigError):
+    """A body that is JSON but says something that cannot be stored; ``violations`` says where."""
+
+    status = 422
+
+    def __init__(self, detail: str, violations: Iterable[Violation] = ()) -> None:
+        super().__init__(detail)
+        self.violations: Sequence[Violation] = tuple(violations)
+
+
+class SchemaViolation(UnprocessableBody):
+    code = "schema-violation"
+    title = "The body does not fit its schema"
+
+
+class DuplicateModel(UnprocessableBody):
+    code = "duplicate-model"
+    title = "Two entries share provider, type and model"
+
+
+class KeyNotEncrypted(UnprocessableBody):
+    code = "key-not-encrypted"
+    title = "An API key was sent in plain text"
+
+
+class KeyNotAccepted(UnprocessableBody):
+    code = "key-not-accepted"
+    title = "An encrypted API key cannot be accepted"
+
+
+class AuthorizationServerUnavailable(AIConfigError):
+    """The authorization server gave no usable answer: neither a yes nor a no.
+
+    ``retry_after`` is in whole seconds.
+    """
+
+    code = "authorization-server-unavailable"
+    title = "The authorization server is not available"
+    status = 503
+
+    def __init__(self, detail: str = "", *, retry_after: int = 5) -> None:
+        super().__init__(detail)
+        self.retry_after = retry_after
+
+
+class StorageUnavailable(AIConfigError):
+    """The store gave no answer in time. ``retry_after`` is in whole seconds."""
+
+    code = "storage-unavailable"
+    title = "The store is not available"
+    status = 503
+
+    def __init__(self, detail: str = "", *, retry_after: int = 5) -> None:
+        super().__init__(detail)
+        self.retry_after = retry_after

@@ -1,0 +1,100 @@
+"""The words of the domain, as values. Nothing here does I/O or knows a library."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Whose configuration it is: the issuer and the subject of the access token."""
+
+    issuer: str
+    subject: str
+
+
+@dataclass(frozen=True)
+class Principal:
+    """Who makes a request, as the authorization server (or the host) vouches for it.
+
+    ``subject`` is None for a token that stands for no user. ``scopes`` may be given as any
+    iterable, or as the space-separated string of RFC 6749 section 3.3. ``expires_at`` is in
+    seconds since the epoch; None means that no end was given.
+    """
+
+    issuer: str
+    subject: str | None
+    scopes: Iterable[str] = frozenset()
+    client_id: str | None = None
+    expires_at: float | None = None
+
+    def __post_init__(self) -> None:
+        scopes = self.scopes.split() if isinstance(self.scopes, str) else self.scopes
+        object.__setattr__(self, "scopes", frozenset(scopes))
+
+
+@dataclass(frozen=True)
+class StoredKey:
+    """An API key at rest: a compact JWE (RFC 7516) and the ``kid`` of the key that wraps it."""
+
+    kid: str
+    jwe: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class ModelEntry:
+    """One model of a configuration; ``key`` is None where no API key is stored."""
+
+    provider: str
+    type: str
+    model: str
+    is_paid: bool
+    key: StoredKey | None = None
+
+
+@dataclass(frozen=True)
+class AIConfig:
+    """One owner's configuration. ``revision`` is opaque and new after every write."""
+
+    models: tuple[ModelEntry, ...]
+    system_prompt: str = field(repr=False)
+    revision: str
+
+
+class Absent(enum.Enum):
+    """The type of :data:`ABSENT`, which is neither a value nor null."""
+
+    ABSENT = "absent"
+
+
+ABSENT: Final = Absent.ABSENT
+
+
+@dataclass(frozen=True)
+class SubmittedEntry:
+    """One entry of a request body. ``api_key_encrypted`` tells absent, null and a value apart."""
+
+    provider: str
+    type: str
+    model: str
+    is_paid: bool
+    api_key_encrypted: str | Absent | None = field(default=ABSENT, repr=False)
+
+
+@dataclass(frozen=True)
+class Submission:
+    """A request body that fits its schema."""
+
+    models: tuple[SubmittedEntry, ...]
+    system_prompt: str = field(repr=False)
+
+
+class KeyState(str, enum.Enum):
+    """What a user may know of a stored key without reading it."""
+
+    SET = "set"
+    UNSET = "unset"
+    UNREADABLE = "unreadable"

@@ -1,0 +1,72 @@
+"""What the service asks of the outside world. One Protocol for each system; adapters implement them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Protocol
+
+from tornado.httputil import HTTPServerRequest
+
+from aiconfig_plugin.model import AIConfig, KeyState, Owner, Principal, StoredKey
+
+
+class Repository(Protocol):
+    """Keeps one configuration for each owner. Every write is atomic and durable when it returns.
+
+    ``if_match`` is None for an unconditional write; otherwise the write happens only while the
+    current revision is among those given. Every method raises
+    :class:`~aiconfig_plugin.errors.StorageUnavailable` when the store gives no answer.
+    """
+
+    async def start(self) -> None:
+        """Reach the store and bring its schema and indexes up to date. May be called again."""
+
+    async def close(self) -> None:
+        """Let go of what :meth:`start` opened, and of nothing that the host owns."""
+
+    async def read(self, owner: Owner) -> AIConfig:
+        """Return the owner's configuration, or raise ``ConfigNotFound``."""
+
+    async def create(self, owner: Owner, config: AIConfig) -> None:
+        """Store the first configuration of an owner, or raise ``ConfigExists``."""
+
+    async def replace(
+        self,
+        owner: Owner,
+        config: AIConfig,
+        *,
+        keep: Collection[int] = (),
+        if_match: Collection[str] | None = None,
+    ) -> AIConfig:
+        """Replace the owner's configuration and return the one that was there before.
+
+        ``keep`` holds the positions of those entries of ``config`` (their ``key`` is None) that
+        take over the key now stored for the same (provider, type, model), if there is one.
+        Raises ``ConfigNotFound`` or ``RevisionMismatch``; nothing is changed then.
+        """
+
+    async def delete(self, owner: Owner, *, if_match: Collection[str] | None = None) -> AIConfig:
+        """Delete the owner's configuration and return it; raises as :meth:`replace` does."""
+
+    async def count_by_kid(self) -> Mapping[str, int]:
+        """Return how many stored keys each ``kid`` wraps."""
+
+
+class KeyVault(Protocol):
+    """Turns what a client sends into what is stored, and tells the state of what is stored."""
+
+    def admit(self, owner: Owner, provider: str, submitted: str) -> StoredKey:
+        """Return what to store for a submitted ``apiKeyEncrypted``.
+
+        Raises ``KeyNotEncrypted`` or ``KeyNotAccepted``, without the place: that is the caller's.
+        """
+
+    def state(self, key: StoredKey | None) -> KeyState:
+        """Return what a user may know of a stored key. Decrypts nothing."""
+
+
+class Authenticator(Protocol):
+    """Says who makes a request, from its headers alone: no body has been read yet."""
+
+    async def __call__(self, request: HTTPServerRequest) -> Principal:
+        """Return the principal, or raise ``MissingToken``, ``InvalidToken`` or an outage."""
