@@ -1,1 +1,30 @@
-"""User-owned AI model configuration for a Tornado gateway."""
+"""User-owned AI model configuration for a Tornado gateway.
+
+:class:`AIConfigPlugin` is the way in; :mod:`aiconfig_plugin.errors` has every error it raises.
+"""
+
+from aiconfig_plugin.errors import (
+    AIConfigError,
+    AuthorizationServerUnavailable,
+    ConfigNotFound,
+    ConfigurationError,
+    InvalidToken,
+    MissingToken,
+    StorageUnavailable,
+)
+from aiconfig_plugin.model import Principal
+from aiconfig_plugin.plugin import AIConfigPlugin
+from aiconfig_plugin.settings import Settings
+
+__all__ = [
+    "AIConfigError",
+    "AIConfigPlugin",
+    "AuthorizationServerUnavailable",
+    "ConfigNotFound",
+    "ConfigurationError",
+    "InvalidToken",
+    "MissingToken",
+    "Principal",
+    "Settings",
+    "StorageUnavailable",
+]

@@ -83,6 +83,10 @@ class SubmittedEntry:
     is_paid: bool
     api_key_encrypted: str | Absent | None = field(default=ABSENT, repr=False)
 
+    @property
+    def keeps_key(self) -> bool:
+        return self.api_key_encrypted is ABSENT
+
 
 @dataclass(frozen=True)
 class Submission:

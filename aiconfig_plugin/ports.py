@@ -1,4 +1,4 @@
-"""What the service asks of the outside world. One Protocol for each system; adapters implement them."""
+"""What the service asks of the outside world: one Protocol for each system."""
 
 from __future__ import annotations
 

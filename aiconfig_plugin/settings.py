@@ -36,7 +36,7 @@ class Settings:
     mongodb_uri: str | None = field(default=None, repr=False)
     """Where the store is; not needed by a host that gives ``database=``."""
     mongodb_database: str = "aiconfig"
-    keyring: str | os.PathLike[str]
+    keyring: str | os.PathLike[str] | None = None
     """Path of the keyring, a JWK Set file of mode 0600 or stricter."""
     issuer: str | None = None
     """Issuer identifier of the authorization server (RFC 8414 section 2)."""
@@ -68,20 +68,20 @@ class Settings:
         _require_choice(self, "api_key_policy", get_args(APIKeyPolicy))
         _require_range(self, "introspection_ttl", 0, 3600)
         _require_range(self, "introspection_cache_size", 1, 1_000_000)
-        if not os.fspath(self.keyring):
-            raise _wrong("keyring", "must be the path of a keyring file")
         for name in ("read_scope", "write_scope"):
             if not _SCOPE.fullmatch(getattr(self, name)):
                 raise _wrong(name, "must be one scope token, or empty")
         if not _PREFIX.fullmatch(self.prefix):
-            raise _wrong("prefix", "must be path segments such as /api/v1, without a slash at the end")
+            raise _wrong(
+                "prefix", "must be path segments such as /api/v1, without a slash at the end"
+            )
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:
         """Read the settings from ``AICONFIG_…`` variables, by default those of this process.
 
-        Raises :class:`~aiconfig_plugin.errors.ConfigurationError` for an unknown name, a missing
-        one or a value out of range.
+        Raises :class:`~aiconfig_plugin.errors.ConfigurationError` for an unknown name or a value
+        out of range. What is missing is named by the part that needs it.
         """
         environ = os.environ if environ is None else environ
         given = {name: value for name, value in environ.items() if name.startswith(_PREFIX_ENV)}
@@ -89,11 +89,6 @@ class Settings:
         unknown = sorted(set(given) - set(known))
         if unknown:
             raise ConfigurationError(f"{unknown[0]} is not a setting of aiconfig.")
-        if not given.get(variable("keyring")):
-            raise ConfigurationError(
-                f"{variable('keyring')} is not set: name the keyring file "
-                "('aiconfig keyring create FILE' makes one)."
-            )
         values: dict[str, Any] = {
             known[name].name: _read(name, value)
             for name, value in given.items()

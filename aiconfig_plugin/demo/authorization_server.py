@@ -1,0 +1,163 @@
+"""The demo's OAuth2 authorization server: HTTP around the grants, kept in memory.
+
+It is for one machine: the passwords stand on the log-in page, and a restart forgets all tokens.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+import tornado.web
+
+from aiconfig_plugin.demo.grants import ServerCore
+from aiconfig_plugin.demo.login_page import TEMPLATES
+from aiconfig_plugin.demo.oauth_handlers import (
+    AuthorizeHandler,
+    IntrospectHandler,
+    MetadataHandler,
+    RevokeHandler,
+    StyleHandler,
+    TokenHandler,
+)
+from aiconfig_plugin.demo.tokens import SCOPES, Authorization, Client, Store, Token, same
+
+SPA_CLIENT_ID = "demo-spa"
+"""The public client: it has no secret and must use PKCE with S256."""
+
+_METADATA_PATH = "/.well-known/oauth-authorization-server"
+
+
+class AuthorizationServer:
+    """An authorization server with one public client and one resource server.
+
+    ``issuer`` is an origin, plain http on the loopback interface alone; ``gateway_client`` is the
+    id and secret that may introspect; ``users`` maps names to passwords; ``redirect_uris`` are
+    compared as they are; ``origins`` may call the token endpoints from a page (CORS);
+    ``token_lifetime`` is in seconds. Raises ValueError for an argument out of range.
+    """
+
+    def __init__(
+        self,
+        issuer: str,
+        *,
+        gateway_client: tuple[str, str],
+        users: Mapping[str, str],
+        redirect_uris: Sequence[str],
+        origins: Sequence[str] = (),
+        token_lifetime: int = 3600,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        if not _is_safe_origin(issuer):
+            raise ValueError("issuer must be an https origin, or an http one on loopback")
+        if not all(gateway_client) or gateway_client[0] == SPA_CLIENT_ID:
+            raise ValueError("gateway_client must be an id of its own and a secret")
+        if token_lifetime < 1:
+            raise ValueError("token_lifetime must be at least one second")
+        self.issuer = issuer
+        self.users = dict(users)
+        self.origins = frozenset(origins)
+        self._spa = Client(SPA_CLIENT_ID, redirect_uris=tuple(redirect_uris))
+        self._gateway = Client(*gateway_client)
+        self._store = Store(clock)
+        self.core = ServerCore(
+            (self._spa, self._gateway), self._store, token_lifetime, self._introspect
+        )
+
+    def application(self) -> tornado.web.Application:
+        """Return the server as a Tornado application, to listen where the issuer says."""
+        given = {"server": self}
+        return tornado.web.Application(
+            [
+                (_METADATA_PATH, MetadataHandler, given),
+                ("/authorize", AuthorizeHandler, given),
+                ("/login.css", StyleHandler),
+                ("/token", TokenHandler, given),
+                ("/introspect", IntrospectHandler, given),
+                ("/revoke", RevokeHandler, given),
+            ],
+            template_loader=TEMPLATES,
+            xsrf_cookies=True,
+            # Cookies do not tell ports apart, and the gateway beside us may use "_xsrf".
+            xsrf_cookie_name="authorize_xsrf",
+            xsrf_cookie_kwargs={
+                "httponly": True,
+                "samesite": "Lax",
+                "path": "/authorize",
+                "secure": self.issuer.startswith("https:"),
+            },
+        )
+
+    def issue(self, username: str, scope: str) -> dict[str, Any]:
+        """Mint an access token for a user without a log-in; the reply of the token endpoint.
+
+        Raises ValueError for an unknown user or scope.
+        """
+        if username not in self.users or not set(scope.split()) <= set(SCOPES):
+            raise ValueError("there is no such user or scope")
+        token = self.core.generate_token(
+            "authorization_code", self._spa, scope=scope, include_refresh_token=False
+        )
+        self.core.keep(token, Authorization(SPA_CLIENT_ID, username))
+        return dict(token)
+
+    def revoke(self, token: str) -> None:
+        """End an access token, or with a refresh token all that came from the same log-in."""
+        record = self._store.token(token)
+        if record is not None:
+            self._store.revoke(record)
+
+    def login(self, username: str, password: str) -> bool:
+        """Tell whether this is a user's password."""
+        return same(self.users.get(username, ""), password) and username in self.users
+
+    def metadata(self) -> dict[str, Any]:
+        """Return the metadata of RFC 8414 section 2."""
+        return {
+            "issuer": self.issuer,
+            "authorization_endpoint": f"{self.issuer}/authorize",
+            "token_endpoint": f"{self.issuer}/token",
+            "introspection_endpoint": f"{self.issuer}/introspect",
+            "revocation_endpoint": f"{self.issuer}/revoke",
+            "scopes_supported": list(SCOPES),
+            "response_types_supported": ["code"],
+            "response_modes_supported": ["query"],
+            "grant_types_supported": ["authorization_code", "refresh_token"],
+            "code_challenge_methods_supported": ["S256"],
+            "token_endpoint_auth_methods_supported": ["none"],
+            "revocation_endpoint_auth_methods_supported": ["none"],
+            "introspection_endpoint_auth_methods_supported": [
+                "client_secret_basic",
+                "client_secret_post",
+            ],
+            "authorization_response_iss_parameter_supported": True,
+        }
+
+    def _introspect(self, token: Token) -> dict[str, Any]:
+        return {
+            "active": True,
+            "scope": token.scope,
+            "client_id": token.authorization.client_id,
+            "username": token.authorization.username,
+            "token_type": "Bearer",
+            "exp": int(token.expires_at),
+            "iat": int(token.issued_at),
+            "sub": token.authorization.username,
+            "aud": self._gateway.client_id,
+            "iss": self.issuer,
+        }
+
+
+def _is_safe_origin(issuer: str) -> bool:
+    parts = urlsplit(issuer)
+    if not parts.hostname or issuer != f"{parts.scheme}://{parts.netloc}":
+        return False
+    if parts.scheme == "https" or parts.hostname == "localhost":
+        return parts.scheme in ("http", "https")
+    try:
+        return parts.scheme == "http" and ipaddress.ip_address(parts.hostname).is_loopback
+    except ValueError:
+        return False

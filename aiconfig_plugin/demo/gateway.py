@@ -1,0 +1,213 @@
+"""Everything on one machine: what ``aiconfig demo`` runs until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import json
+import secrets
+import shlex
+import socket
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import tornado.web
+from tornado.httpserver import HTTPServer
+
+from aiconfig_plugin import AIConfigPlugin, Settings
+from aiconfig_plugin.demo.authorization_server import AuthorizationServer
+from aiconfig_plugin.demo.mongod import Mongod
+from aiconfig_plugin.errors import ConfigurationError
+from aiconfig_plugin.keyring import create_keyring
+
+USERS = {"alice": "alice", "bob": "bob"}
+"""Names and passwords; the log-in page shows them."""
+
+_HOST = "127.0.0.1"
+_CLIENT_ID = "demo-gateway"
+_READ, _WRITE = "ai-config:read", "ai-config:write"
+
+
+def _print(text: str) -> None:
+    print(text, flush=True)
+
+
+async def run_demo(
+    port: int,
+    data: Path,
+    *,
+    mongodb_uri: str | None = None,
+    ready: Callable[[str], None] = _print,
+    stop: asyncio.Event,
+) -> None:
+    """Run the gateway on ``port`` and the authorization server on the next, until ``stop`` is set.
+
+    ``data`` keeps the keyring and, without ``mongodb_uri``, a private MongoDB. ``ready`` gets the
+    text for the user once all of it listens. Raises
+    :class:`~aiconfig_plugin.errors.ConfigurationError` when a part cannot start; what had started
+    is ended then, as it is after ``stop``.
+    """
+    url, issuer = f"http://{_HOST}:{port}", f"http://{_HOST}:{port + 1}"
+    origins = [url, f"http://localhost:{port}"]
+    secret = secrets.token_urlsafe(32)
+    server = AuthorizationServer(
+        issuer,
+        gateway_client=(_CLIENT_ID, secret),
+        users=USERS,
+        redirect_uris=[f"{origin}/" for origin in origins],
+        origins=origins,
+    )
+    async with AsyncExitStack() as stack:
+        # First what fails at once: a port that is taken, a directory that cannot be written.
+        gateway_listener = _bind(stack, port)
+        server_listener = _bind(stack, port + 1)
+        keyring = _prepare(data)
+        uri = mongodb_uri or await _start_mongod(stack, data / "mongodb")
+        _serve(stack, server.application(), server_listener)
+        plugin = AIConfigPlugin(
+            Settings(
+                mongodb_uri=uri,
+                keyring=keyring,
+                issuer=issuer,
+                introspection_endpoint=f"{issuer}/introspect",
+                client_id=_CLIENT_ID,
+                client_secret=secret,
+            )
+        )
+        stack.push_async_callback(plugin.close)
+        app = tornado.web.Application([("/", IndexHandler, {"issuer": issuer})])
+        plugin.mount(app)
+        await plugin.start()
+        _serve(stack, app, gateway_listener)
+        store = "the MongoDB given" if mongodb_uri else f"{uri} (private)"
+        ready(_text(url, server, data, store))
+        await stop.wait()
+
+
+def _bind(stack: AsyncExitStack, port: int) -> socket.socket:
+    if not 0 < port < 65536:
+        raise ConfigurationError("--port must be a number from 1 to 65534.")
+    try:
+        listener = socket.create_server((_HOST, port), backlog=128)
+    except OSError as err:
+        why = "is taken" if err.errno == errno.EADDRINUSE else "cannot be used"
+        raise ConfigurationError(f"Port {port} {why}: choose another with --port.") from err
+    listener.setblocking(False)
+    stack.callback(listener.close)
+    return listener
+
+
+def _prepare(data: Path) -> Path:
+    """Make the data directory and, at the first start, the keyring in it."""
+    keyring = data / "keyring.json"
+    try:
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        missing = not keyring.exists()
+    except OSError as err:
+        raise ConfigurationError(f"{data} cannot be used: {err.strerror}.") from err
+    if missing:
+        create_keyring(keyring)
+    return keyring
+
+
+async def _start_mongod(stack: AsyncExitStack, data: Path) -> str:
+    mongod = Mongod(data)
+    starting = asyncio.create_task(asyncio.to_thread(mongod.start))
+
+    async def end() -> None:
+        # A cancelled demo does not cancel the thread: only a start that is over can be undone.
+        await asyncio.wait({starting})
+        await asyncio.to_thread(mongod.stop)
+
+    stack.push_async_callback(end)
+    await asyncio.shield(starting)
+    return mongod.uri
+
+
+def _serve(stack: AsyncExitStack, app: tornado.web.Application, listener: socket.socket) -> None:
+    http = HTTPServer(app)
+    http.add_socket(listener)
+    stack.push_async_callback(http.close_all_connections)
+    stack.callback(http.stop)
+
+
+class IndexHandler(tornado.web.RequestHandler):
+    """Says what runs where."""
+
+    def initialize(self, issuer: str) -> None:
+        self.issuer = issuer
+
+    def get(self) -> None:
+        self.set_header("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+        self.set_header("X-Content-Type-Options", "nosniff")
+        self.finish(
+            '<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n'
+            "<title>aiconfig demo</title>\n<h1>aiconfig demo</h1>\n"
+            "<p>This gateway serves <code>/api/v1/&hellip;/ai-model-config</code>. "
+            f"The authorization server is at <code>{self.issuer}</code>.</p>\n"
+            "<p>The terminal shows commands to copy.</p>\n"
+        )
+
+
+def _text(url: str, server: AuthorizationServer, data: Path, store: str) -> str:
+    users = ", ".join(f"{name} (password {password})" for name, password in USERS.items())
+    lines = [
+        f"The demo runs at {url}/",
+        f"  authorization server  {server.issuer}",
+        f"  MongoDB               {store}",
+        f"  data                  {data.absolute()}",
+        f"  users                 {users}",
+        "",
+        "Commands to copy. Alice's tokens in them last for an hour; a new start prints new ones.",
+    ]
+    for title, command in _commands(f"{url}/api/v1", server):
+        lines += ["", f"# {title}", command]
+    return "\n".join([*lines, "", "Ctrl-C ends it all."])
+
+
+def _commands(api: str, server: AuthorizationServer) -> list[tuple[str, str]]:
+    def curl(
+        verb: str, scope: str | None, method: str = "GET", body: Any = None, query: str = ""
+    ) -> str:
+        words = ["curl", "-sS", "-i", "-w", r"\n"]
+        if method != "GET":
+            words += ["-X", method]
+        if scope is not None:
+            token = server.issue("alice", scope)["access_token"]
+            words += ["-H", f"Authorization: Bearer {token}"]
+        if body is not None:
+            words += ["-H", "Content-Type: application/json", "-d", json.dumps(body)]
+        return shlex.join([*words, f"{api}/{verb}/ai-model-config{query}"])
+
+    # What a client has encrypted by its own means; it is not a key, and opens nothing.
+    opaque = "gAAAAABmZGVtbyBjaXBoZXJ0ZXh0LCBub3QgYSByZWFsIGtleQ=="
+    return [
+        (
+            "Create (201; 409 when the data hold one from an earlier start)",
+            curl("create", _WRITE, "POST", _body(apiKeyEncrypted=opaque)),
+        ),
+        ("Read (200)", curl("get", _READ)),
+        (
+            "Read with the stored keys (200)",
+            curl("get", _READ, query="?include=apiKeyEncrypted,keyState"),
+        ),
+        (
+            "Update the prompt; a key that is absent is kept (200)",
+            curl("update", _WRITE, "PUT", _body("You answer in one sentence.")),
+        ),
+        (
+            "Refused: a key in plain text (422)",
+            curl("update", _WRITE, "PUT", _body(apiKeyEncrypted="sk-demo" + "0123456789" * 4)),
+        ),
+        ("Refused: no token (401)", curl("get", None)),
+    ]
+
+
+def _body(prompt: str = "You are a helpful AI assistant.", **key: str) -> dict[str, Any]:
+    """The body of the contract; without ``key`` no entry names an API key."""
+    gpt = {"provider": "OpenAI", "type": "chat", "model": "gpt-4", **key, "isPaid": True}
+    no_key = {"apiKeyEncrypted": None} if key else {}
+    llama = {"provider": "Ollama", "type": "chat", "model": "llama3", **no_key, "isPaid": False}
+    return {"models": [gpt, llama], "system_prompt": prompt}

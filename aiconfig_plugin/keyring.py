@@ -1,0 +1,155 @@
+"""The keyring: a JWK Set file (RFC 7517) with the keys that storage and sealing use.
+
+``oct`` keys wrap what is stored: the first one marked ``"primary": true`` encrypts (the first
+of all where none is marked), and every one decrypts. ``EC`` keys open what clients seal.
+No message here holds key material.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import stat
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any
+
+from joserfc.errors import JoseError
+from joserfc.jwk import ECKey, OctKey
+
+from aiconfig_plugin.errors import ConfigurationError
+from aiconfig_plugin.settings import variable
+
+# A256KW (RFC 7518 section 4.4) takes a key of exactly this many bytes.
+STORAGE_KEY_BYTES = 32
+_KID = re.compile(r"[A-Za-z0-9._~-]{1,64}")
+
+
+@dataclass(frozen=True)
+class Keyring:
+    """The keys by ``kid``, each kind in the order of the file."""
+
+    storage: Mapping[str, OctKey]
+    sealing: Mapping[str, ECKey]
+    primary: str
+    """The ``kid`` of the storage key that encrypts."""
+
+
+def load_keyring(path: str | os.PathLike[str]) -> Keyring:
+    """Read and check a keyring file.
+
+    Raises :class:`~aiconfig_plugin.errors.ConfigurationError`, which names the setting and the
+    file, when it is missing, readable by others, malformed, or lacks a key of either kind.
+    """
+    try:
+        return _keyring(_read(path))
+    except ConfigurationError as err:
+        raise ConfigurationError(
+            f"{variable('keyring')}: {os.fspath(path)}: {err.detail}"
+        ) from None
+
+
+def create_keyring(path: str | os.PathLike[str]) -> None:
+    """Write a new keyring of one storage key and one sealing key, with mode 0600.
+
+    Raises :class:`~aiconfig_plugin.errors.ConfigurationError` when the file exists or cannot be
+    written.
+    """
+    keys = [{**_new_storage_key(), "primary": True}, _new_sealing_key()]
+    text = json.dumps({"keys": keys}, indent=2) + "\n"
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError as err:
+        raise ConfigurationError(f"{os.fspath(path)}: {err.strerror}.") from None
+    with open(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def _new_storage_key() -> dict[str, Any]:
+    return dict(
+        OctKey.generate_key(
+            STORAGE_KEY_BYTES * 8, {"kid": _new_kid(), "use": "enc", "alg": "A256KW"}
+        ).as_dict(private=True)
+    )
+
+
+def _new_sealing_key() -> dict[str, Any]:
+    return dict(
+        ECKey.generate_key("P-256", {"kid": _new_kid(), "use": "enc", "alg": "ECDH-ES"}).as_dict(
+            private=True
+        )
+    )
+
+
+def _new_kid() -> str:
+    return f"{datetime.now(timezone.utc):%Y-%m-%d}-{secrets.token_hex(4)}"
+
+
+def _read(path: str | os.PathLike[str]) -> Any:
+    try:
+        with open(path, encoding="utf-8") as file:
+            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+            if mode & 0o077:
+                raise ConfigurationError(
+                    f"others may read or write it (mode {mode:04o}); it must be 0600 or stricter."
+                )
+            return json.load(file)
+    except OSError as err:
+        raise ConfigurationError(f"{err.strerror}.") from None
+    except ValueError:
+        raise ConfigurationError("it is not JSON.") from None
+
+
+def _keyring(document: Any) -> Keyring:
+    jwks = document.get("keys") if isinstance(document, dict) else None
+    if not isinstance(jwks, list) or not all(isinstance(jwk, dict) for jwk in jwks):
+        raise ConfigurationError("it is not a JWK Set (RFC 7517 section 5).")
+    storage: dict[str, OctKey] = {}
+    sealing: dict[str, ECKey] = {}
+    for number, jwk in enumerate(jwks, start=1):
+        kid = jwk.get("kid")
+        if not isinstance(kid, str) or not _KID.fullmatch(kid):
+            raise ConfigurationError(f"key {number} has no usable kid.")
+        if kid in storage or kid in sealing:
+            raise ConfigurationError(f"two keys have the kid {kid}.")
+        if jwk.get("kty") == "oct":
+            storage[kid] = _import(kid, jwk, _storage_key)
+        elif jwk.get("kty") == "EC":
+            sealing[kid] = _import(kid, jwk, _sealing_key)
+        else:
+            raise ConfigurationError(f"key {kid} is neither an oct nor an EC key.")
+    if not storage:
+        raise ConfigurationError("it has no oct key to encrypt with.")
+    if not sealing:
+        raise ConfigurationError("it has no EC key to seal to.")
+    marked = [jwk["kid"] for jwk in jwks if jwk.get("primary") is True and jwk["kid"] in storage]
+    return Keyring(storage, sealing, primary=[*marked, *storage][0])
+
+
+def _import(kid: str, jwk: Mapping[str, Any], make: Callable[[Mapping[str, Any]], Any]) -> Any:
+    try:
+        return make(jwk)
+    except (JoseError, ValueError, TypeError, KeyError):
+        # The library's own message may quote the key.
+        raise ConfigurationError(f"key {kid} is malformed.") from None
+
+
+def _storage_key(jwk: Mapping[str, Any]) -> OctKey:
+    key: OctKey = OctKey.import_key({"kty": "oct", "k": jwk["k"], "kid": jwk["kid"], "use": "enc"})
+    if len(key.raw_value) != STORAGE_KEY_BYTES:
+        raise ConfigurationError(
+            f"key {jwk['kid']} has {len(key.raw_value)} bytes; A256KW takes {STORAGE_KEY_BYTES}."
+        )
+    return key
+
+
+def _sealing_key(jwk: Mapping[str, Any]) -> ECKey:
+    if jwk["crv"] != "P-256" or not jwk.get("d"):
+        raise ConfigurationError(f"key {jwk['kid']} is not a private P-256 key.")
+    members = {name: jwk[name] for name in ("kty", "crv", "x", "y", "d", "kid")}
+    key: ECKey = ECKey.import_key({**members, "use": "enc"})
+    key.private_key  # noqa: B018 - the library reads the numbers only when it needs them.
+    return key

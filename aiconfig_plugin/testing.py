@@ -1,0 +1,79 @@
+"""A repository in memory, for the tests of a host: no MongoDB, the same behaviour."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+
+from aiconfig_plugin.errors import ConfigExists, ConfigNotFound, RevisionMismatch
+from aiconfig_plugin.model import AIConfig, ModelEntry, Owner
+
+
+class InMemoryRepository:
+    """A :class:`~aiconfig_plugin.ports.Repository` that forgets everything with its process.
+
+    Raises RuntimeError before :meth:`start` and after :meth:`close`; what it holds outlives both.
+    """
+
+    def __init__(self) -> None:
+        self._configs: dict[Owner, AIConfig] = {}
+        self._started = False
+
+    async def start(self) -> None:
+        self._started = True
+
+    async def close(self) -> None:
+        self._started = False
+
+    async def read(self, owner: Owner) -> AIConfig:
+        return self._current(owner, None)
+
+    async def create(self, owner: Owner, config: AIConfig) -> None:
+        if owner in self._stored:
+            raise ConfigExists
+        self._stored[owner] = config
+
+    async def replace(
+        self,
+        owner: Owner,
+        config: AIConfig,
+        *,
+        keep: Collection[int] = (),
+        if_match: Collection[str] | None = None,
+    ) -> AIConfig:
+        before = self._current(owner, if_match)
+        keys = {_identity(entry): entry.key for entry in before.models}
+        models = (
+            replace(entry, key=keys.get(_identity(entry))) if position in keep else entry
+            for position, entry in enumerate(config.models)
+        )
+        self._stored[owner] = replace(config, models=tuple(models))
+        return before
+
+    async def delete(self, owner: Owner, *, if_match: Collection[str] | None = None) -> AIConfig:
+        before = self._current(owner, if_match)
+        del self._stored[owner]
+        return before
+
+    async def count_by_kid(self) -> Mapping[str, int]:
+        entries = (entry for config in self._stored.values() for entry in config.models)
+        return Counter(entry.key.kid for entry in entries if entry.key)
+
+    @property
+    def _stored(self) -> dict[Owner, AIConfig]:
+        if not self._started:
+            raise RuntimeError("The repository is not started: await start() first.")
+        return self._configs
+
+    def _current(self, owner: Owner, if_match: Collection[str] | None) -> AIConfig:
+        current = self._stored.get(owner)
+        if current is None:
+            raise ConfigNotFound
+        if if_match is not None and current.revision not in if_match:
+            raise RevisionMismatch
+        return current
+
+
+def _identity(entry: ModelEntry) -> tuple[str, str, str]:
+    return entry.provider, entry.type, entry.model
