@@ -9,8 +9,9 @@ from typing import Any
 from tornado.routing import URLSpec
 from tornado.web import Application
 
+from aiconfig_plugin.base_handler import Access, Parts
 from aiconfig_plugin.errors import ConfigurationError
-from aiconfig_plugin.handlers import ROUTES, Access, Parts
+from aiconfig_plugin.handlers import ROUTES
 from aiconfig_plugin.introspection import IntrospectionAuthenticator
 from aiconfig_plugin.keyring import load_keyring
 from aiconfig_plugin.openapi import openapi_json
