@@ -33,6 +33,7 @@ LINT = [
     # One minor version of each: another one formats, or finds, something else.
     "mypy~=2.4.0",
     "ruff~=0.17.0",
+    "types-tqdm>=4.60",
     "types-setuptools>=70.1",
 ]
 
@@ -83,6 +84,7 @@ setup(
         "pymongo>=4.9,<5",
         "referencing>=0.28.4",
         "tornado>=6.4",
+        "tqdm>=4.60",
     ],
     extras_require={
         "demo": DEMO,

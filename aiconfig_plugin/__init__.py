@@ -9,10 +9,12 @@ from aiconfig_plugin.errors import (
     ConfigNotFound,
     ConfigurationError,
     InvalidToken,
+    KeyUnreadable,
     MissingToken,
+    ModelNotConfigured,
     StorageUnavailable,
 )
-from aiconfig_plugin.model import Principal
+from aiconfig_plugin.model import Principal, ResolvedModel
 from aiconfig_plugin.plugin import AIConfigPlugin
 from aiconfig_plugin.settings import Settings
 
@@ -23,8 +25,11 @@ __all__ = [
     "ConfigNotFound",
     "ConfigurationError",
     "InvalidToken",
+    "KeyUnreadable",
     "MissingToken",
+    "ModelNotConfigured",
     "Principal",
+    "ResolvedModel",
     "Settings",
     "StorageUnavailable",
 ]

@@ -99,7 +99,7 @@ class BaseHandler(RequestHandler):
         if access is None:
             raise MethodNotAllowed("This route knows other methods; Allow names them.")
         if access is not Access.PUBLIC:
-            self.owner = await self._authorize(self.parts.scopes[access])
+            await self._authorize(self.parts.scopes[access])
         announced = self.request.headers.get("Content-Length", "")
         if announced.isdecimal() and int(announced[:20]) > MAX_DRAINED_BYTES:
             raise _too_large()
@@ -120,7 +120,7 @@ class BaseHandler(RequestHandler):
             raise _too_large()
         return bytes(self._body)
 
-    async def _authorize(self, scope: str) -> Owner:
+    async def _authorize(self, scope: str) -> None:
         principal = cast("Principal | None", await self.parts.authenticate(self.request))
         if principal is None:
             raise MissingToken("This request is not authenticated.")
@@ -128,7 +128,8 @@ class BaseHandler(RequestHandler):
             raise InsufficientScope(scope)
         if not principal.subject:
             raise UserRequired("A token that a user has granted is required.")
-        return Owner(principal.issuer, principal.subject)
+        self.owner = Owner(principal.issuer, principal.subject)
+        self.client_id = principal.client_id
 
     def send_error(self, status_code: int = 500, **kwargs: Any) -> None:
         if "exc_info" in kwargs:

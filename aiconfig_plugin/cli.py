@@ -15,9 +15,10 @@ from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 from tornado.web import Application
 
-from aiconfig_plugin.errors import AIConfigError, ConfigurationError, InvalidToken
+from aiconfig_plugin import rotation
+from aiconfig_plugin.errors import AIConfigError, ConfigurationError, InvalidToken, KeyUnreadable
 from aiconfig_plugin.introspection import IntrospectionAuthenticator
-from aiconfig_plugin.keyring import create_keyring, load_keyring
+from aiconfig_plugin.key_commands import add_key_commands
 from aiconfig_plugin.openapi import openapi_json
 from aiconfig_plugin.plugin import AIConfigPlugin, open_repository, open_vault
 from aiconfig_plugin.settings import Settings
@@ -60,15 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     demo.set_defaults(run=_demo)
 
-    keyring = commands.add_parser("keyring", help="makes and shows a keyring file")
-    actions = keyring.add_subparsers(metavar="ACTION", required=True)
-    for name, run, text in (
-        ("create", _keyring_create, "make a new keyring"),
-        ("list", _keyring_list, "show the keys, without what is secret"),
-    ):
-        action = actions.add_parser(name, help=text)
-        action.add_argument("file", type=Path, metavar="FILE")
-        action.set_defaults(run=run)
+    add_key_commands(commands)
 
     check = commands.add_parser("check", help="settings, keyring, store, authorization server")
     check.set_defaults(run=_check)
@@ -134,21 +127,6 @@ async def _until_stopped(
     return 0
 
 
-def _keyring_create(arguments: argparse.Namespace) -> int:
-    create_keyring(arguments.file)
-    print(f"{arguments.file} is made. Keep a copy of it apart from the database's.")
-    return 0
-
-
-def _keyring_list(arguments: argparse.Namespace) -> int:
-    keyring = load_keyring(arguments.file)
-    for kid in keyring.storage:
-        print(f"{kid}  storage{'  primary' if kid == keyring.primary else ''}")
-    for kid in keyring.sealing:
-        print(f"{kid}  sealing")
-    return 0
-
-
 def _check(_arguments: argparse.Namespace) -> int:
     return asyncio.run(_run_check())
 
@@ -181,13 +159,18 @@ async def _check_keyring(settings: Settings) -> str:
 
 
 async def _check_store(settings: Settings) -> str:
-    repository = open_repository(settings)
+    vault, repository = open_vault(settings), open_repository(settings)
     try:
         await repository.start()
         counts = await repository.count_by_kid()
+        unreadable = await rotation.count_unreadable(repository, vault)
+        if unreadable:
+            kids = ", ".join(f"{count} by {kid}" for kid, count in unreadable.items())
+            raise KeyUnreadable(f"stored keys are wrapped by keys not on the keyring: {kids}")
+        await rotation.prove_keyring(repository, vault)
     finally:
         await repository.close()
-    return f"answers; {sum(counts.values())} stored keys"
+    return f"answers; the keyring opens its {sum(counts.values())} stored keys"
 
 
 async def _check_authorization_server(settings: Settings) -> str:

@@ -164,8 +164,43 @@ class KeyNotEncrypted(UnprocessableBody):
 
 
 class KeyNotAccepted(UnprocessableBody):
+    """``reason`` tells the ways of failing apart; it is for the log and not for the client."""
+
     code = "key-not-accepted"
     title = "An encrypted API key cannot be accepted"
+
+    def __init__(
+        self, detail: str, violations: Iterable[Violation] = (), *, reason: str = ""
+    ) -> None:
+        super().__init__(detail, violations)
+        self.reason = reason
+
+
+class ModelNotConfigured(AIConfigError):
+    """The owner has a configuration, but no entry in it fits what was asked for."""
+
+    code = "model-not-configured"
+    title = "No entry of the configuration fits"
+    status = 404
+
+
+class KeyUnreadable(AIConfigError):
+    """A stored key cannot be opened: its wrapping key is not on the keyring, or it was moved.
+
+    ``detail`` says why; it is for the log and not for a client.
+    """
+
+    code = "key-unreadable"
+    title = "The stored API key cannot be read"
+    status = 409
+
+
+class KeyInUse(AIConfigError):
+    """A key of the keyring cannot go while stored keys are wrapped by it."""
+
+    code = "key-in-use"
+    title = "The key is still in use"
+    status = 409
 
 
 class AuthorizationServerUnavailable(AIConfigError):

@@ -57,7 +57,7 @@ class CreateHandler(_ConfigHandler):
 
     async def post(self) -> None:
         submission = self.read_submission()
-        revision = await self.parts.service.create(self.owner, submission)
+        revision = await self.parts.service.create(self.owner, submission, client_id=self.client_id)
         self.set_status(201)
         self.set_header("Location", f"{self.parts.prefix}{ReadHandler.path}")
         self.set_header("Cache-Control", "private, no-cache")
@@ -70,7 +70,10 @@ class ReadHandler(_ConfigHandler):
 
     async def get(self) -> None:
         include = self._include()
-        config = await self.parts.service.read(self.owner)
+        with_keys = "apiKeyEncrypted" in include
+        config = await self.parts.service.read(
+            self.owner, with_keys=with_keys, client_id=self.client_id
+        )
         if not include:
             self.set_header("Cache-Control", "private, no-cache")
         self.set_header("ETag", f'"{config.revision}"')
@@ -105,7 +108,9 @@ class UpdateHandler(_ConfigHandler):
     async def put(self) -> None:
         submission = self.read_submission()
         if_match = entity_tags(self.request.headers.get("If-Match"))
-        revision = await self.parts.service.update(self.owner, submission, if_match=if_match)
+        revision = await self.parts.service.update(
+            self.owner, submission, if_match=if_match, client_id=self.client_id
+        )
         self.set_header("Cache-Control", "private, no-cache")
         self.write_config(revision, submission.models, submission.system_prompt)
 
@@ -115,8 +120,17 @@ class DeleteHandler(BaseHandler):
 
     async def delete(self) -> None:
         if_match = entity_tags(self.request.headers.get("If-Match"))
-        await self.parts.service.delete(self.owner, if_match=if_match)
+        await self.parts.service.delete(self.owner, if_match=if_match, client_id=self.client_id)
         self.set_status(204)
+
+
+class EncryptionKeyHandler(BaseHandler):
+    access = {"GET": Access.READ, "HEAD": Access.READ}
+
+    async def get(self) -> None:
+        self.write_json(self.parts.service.recipient(self.owner))
+
+    head = get
 
 
 class OpenAPIHandler(BaseHandler):
@@ -135,6 +149,7 @@ ROUTES: Mapping[str, type[BaseHandler]] = {
     ReadHandler.path: ReadHandler,
     "/update/ai-model-config": UpdateHandler,
     "/delete/ai-model-config": DeleteHandler,
+    "/get/ai-model-config/encryption-key": EncryptionKeyHandler,
     "/get/ai-model-config/openapi.json": OpenAPIHandler,
 }
 """The handler of each path under the prefix."""

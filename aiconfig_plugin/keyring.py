@@ -1,8 +1,8 @@
 """The keyring: a JWK Set file (RFC 7517) with the keys that storage and sealing use.
 
-``oct`` keys wrap what is stored: the first one marked ``"primary": true`` encrypts (the first
-of all where none is marked), and every one decrypts. ``EC`` keys open what clients seal.
-No message here holds key material.
+``oct`` keys wrap what is stored, ``EC`` keys open what clients seal. Of each kind the first one
+marked ``"primary": true`` is used for what is new (the first of all where none is marked), and
+every one for what is old. No message here holds key material.
 """
 
 from __future__ import annotations
@@ -10,11 +10,9 @@ from __future__ import annotations
 import json
 import os
 import re
-import secrets
 import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from typing import Any
 
 from joserfc.errors import JoseError
@@ -36,6 +34,8 @@ class Keyring:
     sealing: Mapping[str, ECKey]
     primary: str
     """The ``kid`` of the storage key that encrypts."""
+    primary_sealing: str
+    """The ``kid`` of the sealing key that clients are given."""
 
 
 def load_keyring(path: str | os.PathLike[str]) -> Keyring:
@@ -45,50 +45,15 @@ def load_keyring(path: str | os.PathLike[str]) -> Keyring:
     file, when it is missing, readable by others, malformed, or lacks a key of either kind.
     """
     try:
-        return _keyring(_read(path))
+        return _keyring(read_keyring_file(path))
     except ConfigurationError as err:
         raise ConfigurationError(
             f"{variable('keyring')}: {os.fspath(path)}: {err.detail}"
         ) from None
 
 
-def create_keyring(path: str | os.PathLike[str]) -> None:
-    """Write a new keyring of one storage key and one sealing key, with mode 0600.
-
-    Raises :class:`~aiconfig_plugin.errors.ConfigurationError` when the file exists or cannot be
-    written.
-    """
-    keys = [{**_new_storage_key(), "primary": True}, _new_sealing_key()]
-    text = json.dumps({"keys": keys}, indent=2) + "\n"
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except OSError as err:
-        raise ConfigurationError(f"{os.fspath(path)}: {err.strerror}.") from None
-    with open(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-
-
-def _new_storage_key() -> dict[str, Any]:
-    return dict(
-        OctKey.generate_key(
-            STORAGE_KEY_BYTES * 8, {"kid": _new_kid(), "use": "enc", "alg": "A256KW"}
-        ).as_dict(private=True)
-    )
-
-
-def _new_sealing_key() -> dict[str, Any]:
-    return dict(
-        ECKey.generate_key("P-256", {"kid": _new_kid(), "use": "enc", "alg": "ECDH-ES"}).as_dict(
-            private=True
-        )
-    )
-
-
-def _new_kid() -> str:
-    return f"{datetime.now(timezone.utc):%Y-%m-%d}-{secrets.token_hex(4)}"
-
-
-def _read(path: str | os.PathLike[str]) -> Any:
+def read_keyring_file(path: str | os.PathLike[str]) -> Any:
+    """Return the JSON of a file that only its owner may read."""
     try:
         with open(path, encoding="utf-8") as file:
             mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
@@ -125,8 +90,13 @@ def _keyring(document: Any) -> Keyring:
         raise ConfigurationError("it has no oct key to encrypt with.")
     if not sealing:
         raise ConfigurationError("it has no EC key to seal to.")
-    marked = [jwk["kid"] for jwk in jwks if jwk.get("primary") is True and jwk["kid"] in storage]
-    return Keyring(storage, sealing, primary=[*marked, *storage][0])
+    marked = [jwk["kid"] for jwk in jwks if jwk.get("primary") is True]
+    return Keyring(
+        storage,
+        sealing,
+        primary=next((kid for kid in marked if kid in storage), next(iter(storage))),
+        primary_sealing=next((kid for kid in marked if kid in sealing), next(iter(sealing))),
+    )
 
 
 def _import(kid: str, jwk: Mapping[str, Any], make: Callable[[Mapping[str, Any]], Any]) -> Any:

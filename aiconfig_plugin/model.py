@@ -64,6 +64,42 @@ class AIConfig:
     revision: str
 
 
+class SecretStr:
+    """A string that has to be asked for: ``repr``, ``str`` and logging show none of it.
+
+    It cannot be pickled, so it does not end up in a cache or a queue by accident.
+    """
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def get_secret_value(self) -> str:
+        return self._value
+
+    def __repr__(self) -> str:
+        return "SecretStr('**********')"
+
+    def __str__(self) -> str:
+        return "**********"
+
+    def __reduce__(self) -> str:
+        raise TypeError("a secret cannot be pickled or copied")
+
+
+@dataclass(frozen=True)
+class ResolvedModel:
+    """What the gateway needs for a call of its own. ``api_key`` is None where none is stored."""
+
+    provider: str
+    type: str
+    model: str
+    is_paid: bool
+    api_key: SecretStr | None
+    system_prompt: str = field(repr=False)
+
+
 class Absent(enum.Enum):
     """The type of :data:`ABSENT`, which is neither a value nor null."""
 

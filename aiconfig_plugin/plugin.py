@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Callable
 from typing import Any
 
+from tornado.httputil import HTTPServerRequest
 from tornado.routing import URLSpec
 from tornado.web import Application
 
+from aiconfig_plugin import rotation
 from aiconfig_plugin.base_handler import Access, Parts
 from aiconfig_plugin.errors import ConfigurationError
 from aiconfig_plugin.handlers import ROUTES
 from aiconfig_plugin.introspection import IntrospectionAuthenticator
 from aiconfig_plugin.keyring import load_keyring
+from aiconfig_plugin.model import Owner, Principal, ResolvedModel
 from aiconfig_plugin.openapi import openapi_json
 from aiconfig_plugin.ports import Authenticator, Repository
 from aiconfig_plugin.repository import MongoRepository
+from aiconfig_plugin.rotation import Rotation
 from aiconfig_plugin.service import AIConfigService
 from aiconfig_plugin.settings import Settings, variable
 from aiconfig_plugin.validation import parse_submission
@@ -53,9 +58,9 @@ class AIConfigPlugin:
         self._introspection: IntrospectionAuthenticator | None = None
         if authenticate is None:
             authenticate = self._introspection = IntrospectionAuthenticator(settings)
-        service = AIConfigService(self._repository, self._vault)
+        self._service = AIConfigService(self._repository, self._vault)
         self._parts = Parts(
-            service=service,
+            service=self._service,
             authenticate=authenticate,
             parse=parse_submission,
             openapi=openapi_json(settings),
@@ -81,17 +86,49 @@ class AIConfigPlugin:
         Raises :class:`~aiconfig_plugin.errors.StorageUnavailable` when the store is not there.
         """
         await self._repository.start()
-        if self._introspection is not None:
-            await self._introspection.start()
-        for kid, count in (await self.unreadable_keys()).items():
+        await rotation.prove_keyring(self._repository, self._vault)
+        unreadable = await rotation.count_unreadable(self._repository, self._vault)
+        for kid, count in unreadable.items():
             logger.warning(
                 "%d stored API keys are wrapped by key %s, which is not on the keyring.", count, kid
             )
+        if self._introspection is not None:
+            await self._introspection.start()
 
-    async def unreadable_keys(self) -> dict[str, int]:
-        """Return how many stored keys each ``kid`` wraps that is not on the keyring."""
-        counts = await self._repository.count_by_kid()
-        return {kid: count for kid, count in counts.items() if not self._vault.holds(kid)}
+    async def authenticate(self, request: HTTPServerRequest) -> Principal:
+        """Return who makes a request of the gateway's own routes, by the plugin's rules.
+
+        Raises as the ``authenticate`` that the plugin was made with does. The scope is for the
+        route to check.
+        """
+        return await self._parts.authenticate(request)
+
+    async def resolve(
+        self,
+        subject: str,
+        *,
+        provider: str | None = None,
+        model: str | None = None,
+        type: str | None = None,
+        issuer: str | None = None,
+    ) -> ResolvedModel:
+        """Return what the gateway needs for a call of its own in the name of a user.
+
+        It is the first entry, in the owner's order, that fits what is given; ``issuer`` is the
+        configured one unless given. Raises :class:`~aiconfig_plugin.errors.ConfigNotFound`,
+        :class:`~aiconfig_plugin.errors.ModelNotConfigured`,
+        :class:`~aiconfig_plugin.errors.KeyUnreadable`, or
+        :class:`~aiconfig_plugin.errors.StorageUnavailable`.
+        """
+        issuer = issuer or self.settings.issuer
+        if not issuer:
+            raise ValueError("without AICONFIG_ISSUER, resolve() takes issuer=")
+        owner = Owner(issuer, subject)
+        return await self._service.resolve(owner, provider=provider, model=model, type=type)
+
+    async def rotate(self, *, progress: Callable[[int], None] = lambda _keys: None) -> Rotation:
+        """Wrap every stored key by the primary; see :func:`aiconfig_plugin.rotation.rotate`."""
+        return await rotation.rotate(self._repository, self._vault, progress=progress)
 
     def forget(self, *, token: str | None = None, subject: str | None = None) -> None:
         """Log out: drop what is remembered of a token, or of all tokens of a subject, at once."""
@@ -114,7 +151,8 @@ def open_vault(settings: Settings) -> Vault:
             f"{variable('keyring')} is not set: name the keyring file "
             "('aiconfig keyring create FILE' makes one)."
         )
-    return Vault(load_keyring(settings.keyring))
+    sealed_only = settings.api_key_policy == "sealed"
+    return Vault(load_keyring(settings.keyring), sealed_only=sealed_only)
 
 
 def open_repository(settings: Settings, database: Any = None) -> Repository:

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from typing import Protocol
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 from tornado.httputil import HTTPServerRequest
 
-from aiconfig_plugin.model import AIConfig, KeyState, Owner, Principal, StoredKey
+from aiconfig_plugin.model import AIConfig, KeyState, Owner, Principal, SecretStr, StoredKey
+
+
+@dataclass(frozen=True)
+class Rewrapping:
+    """The keys of one owner, wrapped anew, by the position of their entry."""
+
+    owner: Owner
+    revision: str
+    keys: Mapping[int, StoredKey]
 
 
 class Repository(Protocol):
@@ -51,9 +61,30 @@ class Repository(Protocol):
     async def count_by_kid(self) -> Mapping[str, int]:
         """Return how many stored keys each ``kid`` wraps."""
 
+    async def wrapped_by(
+        self, kid: str, *, after: Owner | None = None, limit: int
+    ) -> Sequence[tuple[Owner, AIConfig]]:
+        """Return up to ``limit`` configurations with a key that ``kid`` wraps, in a fixed order.
+
+        ``after`` goes on behind that owner.
+        """
+
+    async def rewrap(self, rewrappings: Sequence[Rewrapping]) -> int:
+        """Put re-wrapped keys in place of the old ones, and return for how many owners.
+
+        An owner whose revision has changed meanwhile is left as it is. The revision stays.
+        """
+
 
 class KeyVault(Protocol):
-    """Turns what a client sends into what is stored, and tells the state of what is stored."""
+    """Turns what a client sends into what is stored, and what is stored into the API key."""
+
+    @property
+    def primary(self) -> str:
+        """The ``kid`` of the storage key that encrypts."""
+
+    def holds(self, kid: str) -> bool:
+        """Tell whether the storage key ``kid`` is on the keyring."""
 
     def admit(self, owner: Owner, provider: str, submitted: str) -> StoredKey:
         """Return what to store for a submitted ``apiKeyEncrypted``.
@@ -61,8 +92,17 @@ class KeyVault(Protocol):
         Raises ``KeyNotEncrypted`` or ``KeyNotAccepted``, without the place: that is the caller's.
         """
 
+    def open(self, owner: Owner, provider: str, stored: StoredKey) -> SecretStr:
+        """Return the API key, or raise ``KeyUnreadable``."""
+
+    def rewrap(self, owner: Owner, provider: str, stored: StoredKey) -> StoredKey:
+        """Return the same API key wrapped by the primary, or raise ``KeyUnreadable``."""
+
     def state(self, key: StoredKey | None) -> KeyState:
         """Return what a user may know of a stored key. Decrypts nothing."""
+
+    def recipient(self, owner: Owner) -> Mapping[str, Any]:
+        """Return what a client needs to seal a key for this owner: a JWK Set and ``apv``."""
 
 
 class Authenticator(Protocol):

@@ -1,152 +1,43 @@
-"""Configurations as documents in MongoDB, and the only file that knows Motor and PyMongo.
+"""Configurations kept in MongoDB.
 
 One document for each owner, so every write is one atomic operation on one document. Only calls
-that Motor and PyMongo's own asynchronous API share are used; a host may bring either.
+that Motor and PyMongo's own asynchronous API share are used; a host may bring either. With
+:mod:`~aiconfig_plugin.mongodb` the only file that knows them.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import json
-from base64 import urlsafe_b64encode
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any, Final, TypeAlias
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Final
 
 import pymongo
 from bson.codec_options import CodecOptions
-from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorDatabase
-from pymongo import ReadPreference, WriteConcern
-from pymongo.asynchronous.database import AsyncDatabase
-from pymongo.errors import (
-    ConfigurationError as MongoConfigurationError,
-)
-from pymongo.errors import (
-    ConnectionFailure,
-    DuplicateKeyError,
-    InvalidName,
-    InvalidURI,
-    OperationFailure,
-    PyMongoError,
-    WriteConcernError,
-)
+from motor.motor_asyncio import AsyncIOMotorClient
+from pymongo import ReadPreference, UpdateOne, WriteConcern
+from pymongo.errors import ConfigurationError as MongoConfigurationError
+from pymongo.errors import DuplicateKeyError, OperationFailure
 from pymongo.read_concern import ReadConcern
-from pymongo.uri_parser import split_options
 
-from aiconfig_plugin.errors import (
-    AIConfigError,
-    ConfigExists,
-    ConfigNotFound,
-    ConfigurationError,
-    RevisionMismatch,
-    StorageUnavailable,
+from aiconfig_plugin.documents import (
+    COLLECTION,
+    COLLECTION_OPTIONS,
+    Document,
+    owner_id,
+    replacement,
+    to_config,
+    to_document,
+    to_owner,
 )
-from aiconfig_plugin.model import AIConfig, ModelEntry, Owner, StoredKey
-from aiconfig_plugin.settings import variable
+from aiconfig_plugin.errors import ConfigExists, ConfigNotFound, RevisionMismatch
+from aiconfig_plugin.model import AIConfig, Owner
+from aiconfig_plugin.mongodb import Address, Database, bounded, wrong_uri
+from aiconfig_plugin.ports import Rewrapping
 
-Document: TypeAlias = dict[str, Any]
-Database: TypeAlias = "AsyncIOMotorDatabase[Document] | AsyncDatabase[Document]"
-
-COLLECTION: Final = "ai_model_configs"
 # Seconds for what reads every document: a count by kid, or an index over a restored collection.
 _SCAN_TIMEOUT: Final = 300.0
-
-# Numbers from https://github.com/mongodb/mongo/blob/master/src/mongo/base/error_codes.yml
+# https://github.com/mongodb/mongo/blob/master/src/mongo/base/error_codes.yml
 _NAMESPACE_EXISTS: Final = 48
-_DOCUMENT_VALIDATION_FAILURE: Final = 121
-# Unauthorized, AuthenticationFailed.
-_REFUSALS: Final = frozenset({13, 18})
-_OUTAGES: Final = frozenset({
-    *(6, 7, 89, 202, 9001),  # host unreachable or not found, network timeouts, socket
-    *(24, 262, 11601),  # lock timeout, time limit, interrupted
-    *(64, 79, 100),  # write concern failed, unknown, not satisfiable
-    *(91, 189, 10107, 11600, 11602, 13435, 13436),  # shutting down, stepping down, not primary
-    *(133, 134),  # no host fits the read preference; no majority snapshot yet
-    *(355, 371, 14031),  # storage changes, writes blocked, disk full
-})  # fmt: skip
-
-
-def _object(required: Mapping[str, Any], **optional: Any) -> Document:
-    return {
-        "bsonType": "object",
-        "required": list(required),
-        "properties": {**required, **optional},
-        "additionalProperties": False,
-    }
-
-
-def _string(low: int = 0, high: int | None = None, **more: str) -> Document:
-    bounds = {"minLength": low} if high is None else {"minLength": low, "maxLength": high}
-    return {"bsonType": "string", **bounds, **more}
-
-
-# RFC 7516 section 7.1: five parts, so no API key in plain text fits. MongoDB takes PCRE, whose
-# "$" would let a line feed follow.
-_JWE: Final = r"^" + r"\.".join([r"[A-Za-z0-9_-]+"] * 5) + r"\z"
-_ENTRY: Final = _object(
-    {
-        "provider": _string(1, 64),
-        "type": _string(1, 32, pattern=r"^[a-z][a-z0-9_-]*\z"),
-        "model": _string(1, 200),
-        "isPaid": {"bsonType": "bool"},
-    },
-    key=_object({"kid": _string(1), "jwe": _string(pattern=_JWE)}),
-)
-VALIDATOR: Final[Document] = {
-    "$jsonSchema": _object(
-        {
-            "_id": _string(43, 43),
-            "issuer": _string(),
-            "subject": _string(),
-            "models": {"bsonType": "array", "minItems": 1, "maxItems": 100, "items": _ENTRY},
-            "system_prompt": _string(0, 32_768),
-            "revision": _string(1),
-        }
-    )
-}
-_OPTIONS: Final[Document] = {
-    "validator": VALIDATOR,
-    "validationLevel": "strict",
-    "validationAction": "error",
-}
-
-
-@dataclass(frozen=True)
-class _Address:
-    uri: str = field(repr=False)
-    name: str
-
-    def open(self, timeout: float) -> tuple[AsyncIOMotorClient[Document], Database]:
-        half = round(timeout * 500)
-        try:
-            if not self.uri.startswith(("mongodb://", "mongodb+srv://")):
-                raise InvalidURI("no scheme")
-            _, _, options = self.uri.partition("?")
-            if options:
-                # The client only warns of an option that it drops, "tls=ture" among them.
-                split_options(options)
-            client: AsyncIOMotorClient[Document] = AsyncIOMotorClient(
-                self.uri, serverSelectionTimeoutMS=half, connectTimeoutMS=half
-            )
-        except (PyMongoError, ValueError, TypeError, OSError):
-            # Neither the message nor the cause is passed on: the URI may hold a password.
-            raise _wrong_uri() from None
-        try:
-            return client, client[self.name]
-        except InvalidName as err:
-            client.close()
-            raise ConfigurationError(
-                f"{variable('mongodb_database')} is not a name that MongoDB takes."
-            ) from err
-
-
-def _wrong_uri() -> ConfigurationError:
-    return ConfigurationError(
-        f"{variable('mongodb_uri')} is not a MongoDB connection string that can be used: "
-        "check its form, its options and the files and DNS names it refers to."
-    )
 
 
 class MongoRepository:
@@ -161,7 +52,7 @@ class MongoRepository:
     an outage, also when the store refuses the credentials, and RuntimeError before :meth:`start`.
     """
 
-    def __init__(self, database: Database | _Address, *, timeout: float = 10.0) -> None:
+    def __init__(self, database: Database | Address, *, timeout: float = 10.0) -> None:
         if timeout <= 0:
             raise ValueError("timeout must be a positive number of seconds")
         self._source = database
@@ -172,7 +63,7 @@ class MongoRepository:
     @classmethod
     def connect(cls, uri: str, name: str, *, timeout: float = 10.0) -> MongoRepository:
         """Use the database ``name`` behind ``uri``. No client is made before :meth:`start`."""
-        return cls(_Address(uri, name), timeout=timeout)
+        return cls(Address(uri, name), timeout=timeout)
 
     async def start(self) -> None:
         """Reach the store and bring collection, validator and index up to date.
@@ -186,7 +77,7 @@ class MongoRepository:
             self._open()
         try:
             await self._ping()
-            with _bounded(_SCAN_TIMEOUT):
+            with bounded(_SCAN_TIMEOUT):
                 await self._migrate()
         except BaseException:
             if fresh:
@@ -202,16 +93,16 @@ class MongoRepository:
                 await asyncio.to_thread(client.close)
 
     async def read(self, owner: Owner) -> AIConfig:
-        with _bounded(self._timeout):
+        with bounded(self._timeout):
             found = await self._collection.find_one(_matching(owner))
         if found is None:
             raise ConfigNotFound
-        return _to_config(found)
+        return to_config(found)
 
     async def create(self, owner: Owner, config: AIConfig) -> None:
-        with _bounded(self._timeout):
+        with bounded(self._timeout):
             try:
-                await self._collection.insert_one(_to_document(owner, config))
+                await self._collection.insert_one(to_document(owner, config))
             except DuplicateKeyError as err:
                 raise ConfigExists from err
 
@@ -223,13 +114,13 @@ class MongoRepository:
         keep: Collection[int] = (),
         if_match: Collection[str] | None = None,
     ) -> AIConfig:
-        update = [{"$replaceWith": _replacement(_to_document(owner, config), keep)}]
-        with _bounded(self._timeout):
+        update = [{"$replaceWith": replacement(to_document(owner, config), keep)}]
+        with bounded(self._timeout):
             before = await self._collection.find_one_and_update(_matching(owner, if_match), update)
             return await self._before(owner, before, if_match)
 
     async def delete(self, owner: Owner, *, if_match: Collection[str] | None = None) -> AIConfig:
-        with _bounded(self._timeout):
+        with bounded(self._timeout):
             before = await self._collection.find_one_and_delete(_matching(owner, if_match))
             return await self._before(owner, before, if_match)
 
@@ -244,13 +135,44 @@ class MongoRepository:
             {"$group": {"_id": None, "kids": {"$push": {"kid": "$_id", "count": "$count"}}}},
         ]
         await self._ping()
-        with _bounded(_SCAN_TIMEOUT):
+        with bounded(_SCAN_TIMEOUT):
             reply = await self._database.command(
                 {"aggregate": COLLECTION, "pipeline": pipeline, "cursor": {}},
                 readConcern={"level": "majority"},
             )
         groups = [group for row in reply["cursor"]["firstBatch"] for group in row["kids"]]
         return {group["kid"]: group["count"] for group in groups}
+
+    async def wrapped_by(
+        self, kid: str, *, after: Owner | None = None, limit: int
+    ) -> Sequence[tuple[Owner, AIConfig]]:
+        query: Document = {"models.key.kid": kid}
+        if after is not None:
+            query["_id"] = {"$gt": owner_id(after)}
+        with bounded(_SCAN_TIMEOUT):
+            found = self._collection.find(query).sort("_id", 1).limit(limit)
+            documents = await found.to_list(limit)
+        return [(to_owner(document), to_config(document)) for document in documents]
+
+    async def rewrap(self, rewrappings: Sequence[Rewrapping]) -> int:
+        if not rewrappings:
+            return 0
+        updates = [
+            UpdateOne(
+                _matching(rewrapping.owner, [rewrapping.revision]),
+                {
+                    "$set": {
+                        f"models.{position}.key": {"kid": key.kid, "jwe": key.jwe}
+                        for position, key in rewrapping.keys.items()
+                    }
+                },
+            )
+            for rewrapping in rewrappings
+        ]
+        with bounded(_SCAN_TIMEOUT):
+            result = await self._collection.bulk_write(updates, ordered=False)
+        matched: int = result.matched_count
+        return matched
 
     @property
     def _database(self) -> Database:
@@ -264,7 +186,7 @@ class MongoRepository:
         return self._database[COLLECTION]
 
     def _open(self) -> None:
-        if isinstance(self._source, _Address):
+        if isinstance(self._source, Address):
             self._client, database = self._source.open(self._timeout)
         else:
             database = self._source
@@ -276,14 +198,14 @@ class MongoRepository:
         )
 
     async def _ping(self) -> None:
-        with _bounded(self._timeout):
+        with bounded(self._timeout):
             try:
                 await self._database.command("ping")
             except MongoConfigurationError:
                 # A mongodb+srv name that does not resolve comes to light only here.
                 if self._client is None:
                     raise
-                raise _wrong_uri() from None
+                raise wrong_uri() from None
 
     async def _migrate(self) -> None:
         if await self._options() is None:
@@ -294,9 +216,10 @@ class MongoRepository:
                     raise
         options = await self._options() or {}
         # A host's user may lack the right to collMod, so it is not asked for without need.
-        if any(options.get(name) != value for name, value in _OPTIONS.items()):
+        if any(options.get(name) != value for name, value in COLLECTION_OPTIONS.items()):
             await self._alter("collMod")
-        await self._collection.create_index("models.key.kid")
+        # Finds what a key still wraps, in the order in which a rotation goes through it.
+        await self._collection.create_index([("models.key.kid", 1), ("_id", 1)])
 
     async def _options(self) -> Document | None:
         """Return the collection's options, or None where there is no collection."""
@@ -307,7 +230,7 @@ class MongoRepository:
 
     async def _alter(self, command: str) -> None:
         await self._database.command(
-            {command: COLLECTION, **_OPTIONS, "writeConcern": {"w": "majority"}}
+            {command: COLLECTION, **COLLECTION_OPTIONS, "writeConcern": {"w": "majority"}}
         )
 
     async def _before(
@@ -315,108 +238,14 @@ class MongoRepository:
     ) -> AIConfig:
         """Map the document that a write found, or raise why it found none."""
         if before is not None:
-            return _to_config(before)
+            return to_config(before)
         if if_match is not None and await self._collection.find_one(_matching(owner), {"_id": 1}):
             raise RevisionMismatch
         raise ConfigNotFound
 
 
-@contextmanager
-def _bounded(seconds: float) -> Iterator[None]:
-    """Bound what is awaited inside in time, and translate the driver's errors.
-
-    An outage is what may heal while the request stays the same, or what only the operator can
-    heal; anything else is a defect and stays what it is.
-    """
-    try:
-        with pymongo.timeout(seconds):
-            yield
-    except (ConnectionFailure, WriteConcernError) as err:
-        raise StorageUnavailable("The store gave no answer in time.") from err
-    except OperationFailure as err:
-        if err.code == _DOCUMENT_VALIDATION_FAILURE:
-            # The server's message quotes the value, which may be the key in plain text that the
-            # validator is there to refuse; so it must not get into a traceback either.
-            raise AIConfigError("The store's validator refused the document.") from None
-        if err.code in _REFUSALS:
-            raise StorageUnavailable("The store refuses this gateway.") from err
-        if err.code in _OUTAGES or err.timeout or err.has_error_label("RetryableWriteError"):
-            raise StorageUnavailable("The store gave no answer in time.") from err
-        raise
-
-
 def _matching(owner: Owner, if_match: Collection[str] | None = None) -> Document:
-    query: Document = {"_id": _id(owner)}
+    query: Document = {"_id": owner_id(owner)}
     if if_match is not None:
         query["revision"] = {"$in": list(if_match)}
     return query
-
-
-def _id(owner: Owner) -> str:
-    # JSON keeps the two apart, whatever characters they hold.
-    pair = json.dumps([owner.issuer, owner.subject], ensure_ascii=False, separators=(",", ":"))
-    return urlsafe_b64encode(hashlib.sha256(pair.encode()).digest()).rstrip(b"=").decode()
-
-
-def _to_document(owner: Owner, config: AIConfig) -> Document:
-    return {
-        "_id": _id(owner),
-        "issuer": owner.issuer,
-        "subject": owner.subject,
-        "models": [
-            {
-                "provider": entry.provider,
-                "type": entry.type,
-                "model": entry.model,
-                "isPaid": entry.is_paid,
-                **({"key": {"kid": entry.key.kid, "jwe": entry.key.jwe}} if entry.key else {}),
-            }
-            for entry in config.models
-        ],
-        "system_prompt": config.system_prompt,
-        "revision": config.revision,
-    }
-
-
-def _to_config(document: Document) -> AIConfig:
-    return AIConfig(
-        models=tuple(
-            ModelEntry(
-                provider=entry["provider"],
-                type=entry["type"],
-                model=entry["model"],
-                is_paid=entry["isPaid"],
-                key=StoredKey(**entry["key"]) if "key" in entry else None,
-            )
-            for entry in document["models"]
-        ),
-        system_prompt=document["system_prompt"],
-        revision=document["revision"],
-    )
-
-
-def _replacement(document: Document, keep: Collection[int]) -> Document:
-    """Return the expression that makes ``document``, with the kept keys out of the old one.
-
-    All that a user wrote is inside ``$literal``; elsewhere "$models" would be read as a field.
-    """
-    if not keep:
-        return {"$literal": document}
-    models: list[Document] = []
-    for position, entry in enumerate(document["models"]):
-        expression: Document = {"$literal": entry}
-        if position in keep:
-            identity = {"$literal": [entry["provider"], entry["type"], entry["model"]]}
-            where = {"$indexOfArray": ["$$identities", identity]}
-            expression = {"$mergeObjects": [expression, {"$arrayElemAt": ["$$keys", where]}]}
-        models.append(expression)
-    identities = _each_model(["$$this.provider", "$$this.type", "$$this.model"])
-    # Where nothing is found the index is -1: the last element, which holds no key.
-    keys = {"$concatArrays": [_each_model({"key": "$$this.key"}), [{}]]}
-    variables = {"identities": identities, "keys": keys}
-    merged = {"$let": {"vars": variables, "in": models}}
-    return {"$mergeObjects": [{"$literal": document}, {"models": merged}]}
-
-
-def _each_model(expression: Any) -> Document:
-    return {"$map": {"input": "$models", "in": expression}}

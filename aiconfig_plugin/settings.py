@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from aiconfig_plugin.errors import ConfigurationError
 
 ClientAuthMethod: TypeAlias = Literal["client_secret_basic", "client_secret_post"]
-APIKeyPolicy: TypeAlias = Literal["opaque"]
+APIKeyPolicy: TypeAlias = Literal["opaque", "sealed"]
 
 # What may stand before the routes: whole path segments, no slash at the end.
 _PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)*")
@@ -58,6 +58,7 @@ class Settings:
     introspection_cache_size: int = 10_000
     """How many introspected tokens are remembered at the most."""
     api_key_policy: APIKeyPolicy = "opaque"
+    """Whether any ciphertext is taken as an API key, or sealed keys alone."""
     prefix: str = "/api/v1"
     """The path under which all routes hang."""
 

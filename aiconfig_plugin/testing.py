@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from aiconfig_plugin.errors import ConfigExists, ConfigNotFound, RevisionMismatch
 from aiconfig_plugin.model import AIConfig, ModelEntry, Owner
+from aiconfig_plugin.ports import Rewrapping
 
 
 class InMemoryRepository:
@@ -60,6 +61,29 @@ class InMemoryRepository:
         entries = (entry for config in self._stored.values() for entry in config.models)
         return Counter(entry.key.kid for entry in entries if entry.key)
 
+    async def wrapped_by(
+        self, kid: str, *, after: Owner | None = None, limit: int
+    ) -> Sequence[tuple[Owner, AIConfig]]:
+        return [
+            (owner, config)
+            for owner, config in sorted(self._stored.items(), key=lambda item: _order(item[0]))
+            if any(entry.key and entry.key.kid == kid for entry in config.models)
+            and (after is None or _order(owner) > _order(after))
+        ][:limit]
+
+    async def rewrap(self, rewrappings: Sequence[Rewrapping]) -> int:
+        matched = 0
+        for rewrapping in rewrappings:
+            current = self._stored.get(rewrapping.owner)
+            if current is not None and current.revision == rewrapping.revision:
+                models = (
+                    replace(entry, key=rewrapping.keys.get(position, entry.key))
+                    for position, entry in enumerate(current.models)
+                )
+                self._stored[rewrapping.owner] = replace(current, models=tuple(models))
+                matched += 1
+        return matched
+
     @property
     def _stored(self) -> dict[Owner, AIConfig]:
         if not self._started:
@@ -73,6 +97,10 @@ class InMemoryRepository:
         if if_match is not None and current.revision not in if_match:
             raise RevisionMismatch
         return current
+
+
+def _order(owner: Owner) -> tuple[str, str]:
+    return owner.issuer, owner.subject
 
 
 def _identity(entry: ModelEntry) -> tuple[str, str, str]:

@@ -3,7 +3,9 @@
 At rest every key is a compact JWE (RFC 7516), ``A256KW`` and ``A256GCM``, with the ``kid`` of the
 storage key that wraps it and, in ``ctx``, a digest of the owner and the provider that it belongs
 to. The header is the JWE's authenticated data, so a stored key that is moved elsewhere does not
-open there. With :mod:`~aiconfig_plugin.keyring` the only file that knows JOSE.
+open there. A client seals a key to the gateway with ``ECDH-ES``; its ``apv`` names the user and
+takes part in the key derivation (RFC 7518 section 4.6.2). With :mod:`~aiconfig_plugin.keyring`
+and :mod:`~aiconfig_plugin.client` the only file that knows JOSE.
 """
 
 from __future__ import annotations
@@ -18,15 +20,19 @@ from joserfc.errors import JoseError
 from joserfc.registry import HeaderParameter
 from joserfc.util import urlsafe_b64decode, urlsafe_b64encode
 
-from aiconfig_plugin.errors import KeyNotAccepted, KeyNotEncrypted
+from aiconfig_plugin.errors import KeyNotAccepted, KeyNotEncrypted, KeyUnreadable
 from aiconfig_plugin.keyring import Keyring
-from aiconfig_plugin.model import KeyState, Owner, StoredKey
+from aiconfig_plugin.model import KeyState, Owner, SecretStr, StoredKey
 
-_STORED_ALG, _STORED_ENC = "A256KW", "A256GCM"
+MAX_API_KEY_BYTES = 4096
+
+_STORED_ALG, _ENC = "A256KW", "A256GCM"
 _STORED = jwe.JWERegistry(
     header_registry={"ctx": HeaderParameter("Context", "str", required=True)},
-    algorithms=[_STORED_ALG, _STORED_ENC],
+    algorithms=[_STORED_ALG, _ENC],
 )
+# No "DEF": a short JWE must not become a long plain text.
+_SEALED = jwe.JWERegistry(algorithms=["ECDH-ES", "ECDH-ES+A256KW", _ENC])
 
 # How the plain keys of providers begin, each as its provider documents or issues them. The
 # beginning counts anywhere but inside a word, so that "Bearer sk-…" and KEY="sk-…" count too.
@@ -43,45 +49,83 @@ _PLAIN_KEY = re.compile(
 
 
 class Vault:
-    """Admits, keeps and opens API keys with the keys of one keyring."""
+    """Admits, keeps and opens API keys with the keys of one keyring.
 
-    def __init__(self, keyring: Keyring) -> None:
+    With ``sealed_only`` no other ciphertext than a sealed key, or a stored key that comes back, is
+    admitted.
+    """
+
+    def __init__(self, keyring: Keyring, *, sealed_only: bool = False) -> None:
         self._keyring = keyring
+        self._sealed_only = sealed_only
+
+    @property
+    def primary(self) -> str:
+        """The ``kid`` of the storage key that encrypts."""
+        return self._keyring.primary
+
+    def holds(self, kid: str) -> bool:
+        """Tell whether the storage key ``kid`` is on the keyring."""
+        return kid in self._keyring.storage
+
+    def recipient(self, owner: Owner) -> dict[str, Any]:
+        """Return what a client needs to seal a key for this owner: a JWK Set and ``apv``."""
+        key = self._keyring.sealing[self._keyring.primary_sealing]
+        public = {**key.as_dict(private=False), "use": "enc", "alg": "ECDH-ES"}
+        return {"keys": [public], "apv": _apv(owner)}
 
     def admit(self, owner: Owner, provider: str, submitted: str) -> StoredKey:
         """Return what to store for a submitted ``apiKeyEncrypted``.
 
         Raises :class:`~aiconfig_plugin.errors.KeyNotEncrypted` for what is recognisably a
-        provider's plain key, and :class:`~aiconfig_plugin.errors.KeyNotAccepted` for a stored key
-        that is not this owner's for this provider, or is damaged.
+        provider's plain key (or is not sealed, where it must be), and
+        :class:`~aiconfig_plugin.errors.KeyNotAccepted` for a sealed or stored key that does not
+        open for this owner and provider; its ``reason`` says why.
         """
-        if _resembles_jwe(submitted):
-            header = _header(submitted)
-            if (header.get("alg"), header.get("enc")) == (_STORED_ALG, _STORED_ENC):
-                stored = StoredKey(kid=str(header.get("kid")), jwe=submitted)
+        header = _jwe_header(submitted) if _resembles_jwe(submitted) else {}
+        alg = header.get("alg", "")
+        if (alg, header.get("enc")) == (_STORED_ALG, _ENC):
+            stored = StoredKey(kid=str(header.get("kid")), jwe=submitted)
+            try:
                 self.open(owner, provider, stored)
-                return stored
-        elif _PLAIN_KEY.search(submitted):
+            except KeyUnreadable as err:
+                raise _not_accepted(err.detail) from None
+            return stored
+        if alg.startswith("ECDH-ES"):
+            return self._store(owner, provider, self._unseal(owner, submitted, header))
+        if not header and _PLAIN_KEY.search(submitted):
             raise KeyNotEncrypted("This is a provider's plain API key; encrypt it first.")
+        if self._sealed_only:
+            raise KeyNotEncrypted("Only a sealed API key is accepted here.")
         return self._store(owner, provider, submitted)
 
-    def open(self, owner: Owner, provider: str, stored: StoredKey) -> str:
+    def open(self, owner: Owner, provider: str, stored: StoredKey) -> SecretStr:
         """Return the plain text of a stored key.
 
-        Raises :class:`~aiconfig_plugin.errors.KeyNotAccepted` when it does not open with this
+        Raises :class:`~aiconfig_plugin.errors.KeyUnreadable` when it does not open with this
         keyring, or belongs to another owner or provider.
         """
         key = self._keyring.storage.get(stored.kid)
         if key is None:
-            raise KeyNotAccepted("The stored key is wrapped by a key that is not on the keyring.")
+            raise KeyUnreadable("It is wrapped by a key that is not on the keyring.")
         try:
             opened = jwe.decrypt_compact(stored.jwe, key, registry=_STORED)
             plaintext = (opened.plaintext or b"").decode("utf-8")
         except (JoseError, ValueError):
-            raise KeyNotAccepted("The stored key does not open.") from None
+            raise KeyUnreadable("It does not open with the key that it names.") from None
+        if opened.protected.get("kid") != stored.kid:
+            raise KeyUnreadable("It names another wrapping key than its document.")
         if opened.protected["ctx"] != _context(owner, provider):
-            raise KeyNotAccepted("The stored key belongs to another owner or provider.")
-        return plaintext
+            raise KeyUnreadable("It belongs to another owner or provider.")
+        return SecretStr(plaintext)
+
+    def rewrap(self, owner: Owner, provider: str, stored: StoredKey) -> StoredKey:
+        """Return the same API key wrapped by the primary.
+
+        The ``kid`` is authenticated data, so new content keys are needed, and for them the plain
+        text. Raises :class:`~aiconfig_plugin.errors.KeyUnreadable`.
+        """
+        return self._store(owner, provider, self.open(owner, provider, stored).get_secret_value())
 
     def state(self, key: StoredKey | None) -> KeyState:
         """Return what a user may know of a stored key. Decrypts nothing."""
@@ -89,25 +133,48 @@ class Vault:
             return KeyState.UNSET
         return KeyState.SET if self.holds(key.kid) else KeyState.UNREADABLE
 
-    def holds(self, kid: str) -> bool:
-        """Tell whether the storage key ``kid`` is on the keyring."""
-        return kid in self._keyring.storage
-
     def _store(self, owner: Owner, provider: str, plaintext: str) -> StoredKey:
-        kid = self._keyring.primary
         header = {
             "alg": _STORED_ALG,
-            "enc": _STORED_ENC,
-            "kid": kid,
+            "enc": _ENC,
+            "kid": self.primary,
             "ctx": _context(owner, provider),
         }
-        key = self._keyring.storage[kid]
-        return StoredKey(kid, jwe.encrypt_compact(header, plaintext, key, registry=_STORED))
+        key = self._keyring.storage[self.primary]
+        return StoredKey(
+            self.primary, jwe.encrypt_compact(header, plaintext, key, registry=_STORED)
+        )
+
+    def _unseal(self, owner: Owner, sealed: str, header: dict[str, Any]) -> str:
+        """Open a sealed key, or raise ``KeyNotAccepted``."""
+        key = self._keyring.sealing.get(str(header.get("kid")))
+        if key is None:
+            raise _not_accepted("It is sealed to a key that is not on the keyring.")
+        if header.get("apv") != _apv(owner):
+            raise _not_accepted("It is sealed for another user (apv).")
+        try:
+            plaintext = jwe.decrypt_compact(sealed, key, registry=_SEALED).plaintext or b""
+        except (JoseError, ValueError, TypeError, KeyError) as err:
+            # The kind alone: what the library says may quote the header.
+            raise _not_accepted(f"It does not open ({type(err).__name__}).") from None
+        if not 1 <= len(plaintext) <= MAX_API_KEY_BYTES:
+            raise _not_accepted(f"The sealed API key has {len(plaintext)} bytes.")
+        try:
+            return plaintext.decode("utf-8")
+        except UnicodeDecodeError:
+            raise _not_accepted("The sealed API key is not UTF-8.") from None
 
 
 def _context(owner: Owner, provider: str) -> str:
     """Return the digest that binds a stored key. A JSON array has only one reading."""
-    text = json.dumps([owner.issuer, owner.subject, provider], separators=(",", ":"))
+    return _digest(json.dumps([owner.issuer, owner.subject, provider], separators=(",", ":")))
+
+
+def _apv(owner: Owner) -> str:
+    return _digest(f"{owner.issuer}|{owner.subject}")
+
+
+def _digest(text: str) -> str:
     return urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
@@ -119,7 +186,7 @@ def _resembles_jwe(submitted: str) -> bool:
     return submitted.count(".") in (4, 5) or (submitted.startswith("eyJ") and "." in submitted)
 
 
-def _header(submitted: str) -> dict[str, Any]:
+def _jwe_header(submitted: str) -> dict[str, Any]:
     """Return the header of a compact JWE; raises ``KeyNotAccepted`` for what is not quite one."""
     segments = submitted.split(".")
     try:
@@ -127,6 +194,12 @@ def _header(submitted: str) -> dict[str, Any]:
         known = jwe.JWERegistry.algorithms
         if len(segments) == 5 and header["alg"] in known["alg"] and header["enc"] in known["enc"]:
             return dict(header)
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         pass
-    raise KeyNotAccepted("This looks like a JWE (RFC 7516) but is not a well-formed one.")
+    raise _not_accepted("It resembles a compact JWE but is not a well-formed one.")
+
+
+def _not_accepted(reason: str) -> KeyNotAccepted:
+    return KeyNotAccepted(
+        "This encrypted API key does not open here for this user and provider.", reason=reason
+    )

@@ -440,7 +440,7 @@ async def test_what_the_validator_refuses_is_our_defect_and_not_repeated(
 async def test_an_index_finds_documents_by_kid(mongo: MongoRepository, raw: Any) -> None:
     await mongo.create(OWNER, config(entry(key=KEY)))
     plan = raw[COLLECTION].find({"models.key.kid": "k1"}).explain()["queryPlanner"]["winningPlan"]
-    assert "'indexName': 'models.key.kid_1'" in str(plan)
+    assert "'indexName': 'models.key.kid_1__id_1'" in str(plan)
 
 
 @RUN

@@ -20,7 +20,7 @@ from aiconfig_plugin import AIConfigPlugin, Settings
 from aiconfig_plugin.demo.authorization_server import AuthorizationServer
 from aiconfig_plugin.demo.mongod import Mongod
 from aiconfig_plugin.errors import ConfigurationError
-from aiconfig_plugin.keyring import create_keyring
+from aiconfig_plugin.keyring_file import create_keyring
 
 USERS = {"alice": "alice", "bob": "bob"}
 """Names and passwords; the log-in page shows them."""

@@ -1,0 +1,71 @@
+"""The audit trail: one JSON record for each use of a configuration, on its own logger.
+
+A record says who did what, and where in the document something changed (JSON Pointers, RFC
+6901). It never holds a key, a ciphertext, a token or the text of a prompt. Records are of level
+INFO: a host that wants them configures the logger ``aiconfig_plugin.audit``.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from typing import Literal
+
+from aiconfig_plugin.model import AIConfig, ModelEntry, Owner, Submission
+
+logger = logging.getLogger("aiconfig_plugin.audit")
+
+
+def record(
+    action: Literal["create", "read-keys", "update", "delete", "resolve"],
+    owner: Owner,
+    revision: str,
+    *,
+    client_id: str | None = None,
+    changed: Sequence[str] = (),
+) -> None:
+    """Write one record. ``client_id`` is the OAuth client that acted; None is the gateway."""
+    if not logger.isEnabledFor(logging.INFO):
+        return
+    entry = {
+        "time": datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
+        "action": action,
+        "issuer": owner.issuer,
+        "subject": owner.subject,
+        "client_id": client_id,
+        "revision": revision,
+        "changed": list(changed),
+    }
+    logger.info("%s", json.dumps(entry))
+
+
+def changed_pointers(before: AIConfig, after: AIConfig, submission: Submission) -> list[str]:
+    """Return where ``after``, as it was submitted, differs from ``before``.
+
+    ``/models`` stands for an entry that is gone, and for another order.
+    """
+    old = {_identity(entry): entry for entry in before.models}
+    new = [_identity(entry) for entry in after.models]
+    pointers = []
+    if [identity for identity in old if identity in new] != [i for i in new if i in old] or any(
+        identity not in new for identity in old
+    ):
+        pointers.append("/models")
+    for number, (entry, submitted) in enumerate(zip(after.models, submission.models, strict=True)):
+        previous = old.get(_identity(entry))
+        if previous is None:
+            pointers.append(f"/models/{number}")
+            continue
+        if not submitted.keeps_key and entry.key != previous.key:
+            pointers.append(f"/models/{number}/apiKeyEncrypted")
+        if entry.is_paid != previous.is_paid:
+            pointers.append(f"/models/{number}/isPaid")
+    if after.system_prompt != before.system_prompt:
+        pointers.append("/system_prompt")
+    return pointers
+
+
+def _identity(entry: ModelEntry) -> tuple[str, str, str]:
+    return entry.provider, entry.type, entry.model

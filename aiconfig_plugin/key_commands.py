@@ -1,0 +1,198 @@
+"""The part of the command line that is about keys: the keyring, sealing, rotation."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import getpass
+import json
+import sys
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from aiconfig_plugin import rotation
+from aiconfig_plugin.client import seal
+from aiconfig_plugin.errors import ConfigurationError, KeyInUse
+from aiconfig_plugin.keyring import load_keyring
+from aiconfig_plugin.keyring_file import (
+    add_keys,
+    create_keyring,
+    promote_keys,
+    retirable,
+    retire_keys,
+)
+from aiconfig_plugin.plugin import open_repository, open_vault
+from aiconfig_plugin.settings import Settings
+from aiconfig_plugin.vault import Vault
+
+
+def add_key_commands(commands: Any) -> None:
+    """Add ``keyring``, ``seal`` and ``rotate`` to the parser of the command line."""
+    keyring = commands.add_parser("keyring", help="makes and turns a keyring file")
+    actions = keyring.add_subparsers(metavar="ACTION", required=True)
+    for name, run, text in (
+        ("create", _keyring_create, "make a new keyring"),
+        ("add", _keyring_add, "add a key of each kind, not used for new things yet"),
+        ("promote", _keyring_promote, "use KID, or the newest of each kind, for new things"),
+        ("retire", _keyring_retire, "remove KID, or all that are older than a primary"),
+        ("list", _keyring_list, "show the keys, without what is secret"),
+    ):
+        action = actions.add_parser(name, help=text)
+        action.add_argument("file", type=Path, metavar="FILE")
+        if name in ("promote", "retire"):
+            action.add_argument("kid", nargs="?", metavar="KID")
+        action.set_defaults(run=run)
+
+    seal = commands.add_parser("seal", help="seal an API key read from standard input")
+    seal.add_argument(
+        "document",
+        metavar="DOCUMENT",
+        help="what the encryption-key route answered: a file, or the URL of the route",
+    )
+    seal.add_argument(
+        "--token-file",
+        type=Path,
+        metavar="FILE",
+        help="holds the access token for a URL; it is never an argument",
+    )
+    seal.set_defaults(run=_seal)
+
+    rotate = commands.add_parser("rotate", help="wrap every stored key by the primary")
+    rotate.add_argument("--dry-run", action="store_true", help="count by kid, change nothing")
+    rotate.set_defaults(run=_rotate)
+
+
+def _keyring_create(arguments: argparse.Namespace) -> int:
+    create_keyring(arguments.file)
+    print(f"{arguments.file} is made. Keep a copy of it apart from the database's.")
+    return 0
+
+
+def _keyring_add(arguments: argparse.Namespace) -> int:
+    added = add_keys(arguments.file)
+    print(f"Added {', '.join(added)}. When every gateway has this keyring, promote them.")
+    return 0
+
+
+def _keyring_promote(arguments: argparse.Namespace) -> int:
+    promoted = promote_keys(arguments.file, arguments.kid)
+    print(f"Promoted {', '.join(promoted)}. When every gateway has this keyring, rotate.")
+    return 0
+
+
+def _keyring_retire(arguments: argparse.Namespace) -> int:
+    kids = retirable(arguments.file, arguments.kid)
+    if not kids:
+        print("No key is older than a primary.")
+        return 0
+    counts = asyncio.run(_counts())
+    used = {kid: counts[kid] for kid in kids if counts.get(kid)}
+    if used:
+        counted = ", ".join(f"{kid} wraps {count} stored keys" for kid, count in used.items())
+        raise KeyInUse(f"{counted}. Run 'aiconfig rotate' first.")
+    retire_keys(arguments.file, kids)
+    print(f"Retired {', '.join(kids)}.")
+    return 0
+
+
+async def _counts() -> Mapping[str, int]:
+    repository = open_repository(Settings.from_env())
+    try:
+        await repository.start()
+        return await repository.count_by_kid()
+    finally:
+        await repository.close()
+
+
+def _keyring_list(arguments: argparse.Namespace) -> int:
+    keyring = load_keyring(arguments.file)
+    for kid in keyring.storage:
+        print(f"{kid}  storage{'  primary' if kid == keyring.primary else ''}")
+    for kid in keyring.sealing:
+        print(f"{kid}  sealing{'  primary' if kid == keyring.primary_sealing else ''}")
+    return 0
+
+
+def _seal(arguments: argparse.Namespace) -> int:
+    document = _recipient(arguments)
+    if sys.stdin.isatty():
+        api_key = getpass.getpass("API key: ")
+    else:
+        api_key = sys.stdin.readline().rstrip("\r\n")
+    try:
+        print(seal(document, api_key))
+    except ValueError as err:
+        raise ConfigurationError(f"{err}.") from None
+    return 0
+
+
+def _recipient(arguments: argparse.Namespace) -> Any:
+    name = arguments.document
+    try:
+        if not name.startswith(("https://", "http://")):
+            return json.loads(Path(name).read_text(encoding="utf-8"))
+        request = urllib.request.Request(name)
+        if arguments.token_file:
+            token = arguments.token_file.read_text(encoding="ascii").strip()
+            request.add_header("Authorization", f"Bearer {token}")
+        with urllib.request.urlopen(request, timeout=10) as response:
+            return json.load(response)
+    except ValueError:
+        raise ConfigurationError(f"{name}: this is not JSON.") from None
+    except OSError as err:  # urllib's errors are of this kind too.
+        raise ConfigurationError(f"{name}: {err}.") from None
+
+
+def _rotate(arguments: argparse.Namespace) -> int:
+    return asyncio.run(_run_rotate(dry_run=arguments.dry_run))
+
+
+async def _run_rotate(*, dry_run: bool) -> int:
+    settings = Settings.from_env()
+    vault, repository = open_vault(settings), open_repository(settings)
+    try:
+        await repository.start()
+        if dry_run:
+            for kid, count in (await repository.count_by_kid()).items():
+                print(f"{kid}  {count} stored keys  {_standing(vault, kid)}")
+            return 0
+        others = await rotation.count_others(repository, vault)
+        total = sum(count for kid, count in others.items() if vault.holds(kid))
+        with _progress(total) as progress:
+            done = await rotation.rotate(repository, vault, progress=progress)
+    finally:
+        await repository.close()
+    print(f"{done.rewrapped} stored keys were wrapped anew by {vault.primary}.")
+    for kid, count in done.left.items():
+        print(f"{count} are left as they are, wrapped by {kid}: {_standing(vault, kid)}.")
+    return 1 if done.left else 0
+
+
+def _standing(vault: Vault, kid: str) -> str:
+    if kid == vault.primary:
+        return "primary"
+    return "on the keyring" if vault.holds(kid) else "NOT on the keyring"
+
+
+@contextmanager
+def _progress(total: int) -> Iterator[Callable[[int], None]]:
+    """Show progress in stored keys: a bar on a terminal, a line for each tenth elsewhere."""
+    if sys.stderr.isatty():
+        with tqdm(total=total, unit="key") as bar:
+            yield lambda keys: None if bar.update(keys) else None
+        return
+    done = 0
+
+    def report(keys: int) -> None:
+        nonlocal done
+        tenths = 10 * done // max(total, 1)
+        done += keys
+        if 10 * done // max(total, 1) > tenths:
+            print(f"{done} of {total} stored keys", file=sys.stderr, flush=True)
+
+    yield report

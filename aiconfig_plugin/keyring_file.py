@@ -1,0 +1,156 @@
+"""The life of a keyring file: create, add, promote, retire.
+
+The order that is safe while many gateways run is: add on every gateway, then promote on every
+gateway, then rotate, then retire. Each change replaces the file at once or not at all.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from typing import Any, TextIO, TypeAlias
+
+from joserfc.jwk import ECKey, OctKey
+
+from aiconfig_plugin.errors import ConfigurationError
+from aiconfig_plugin.keyring import STORAGE_KEY_BYTES, load_keyring, read_keyring_file
+
+JWK: TypeAlias = dict[str, Any]
+Path: TypeAlias = "str | os.PathLike[str]"
+
+
+def create_keyring(path: Path) -> None:
+    """Write a new keyring of one storage key and one sealing key, with mode 0600.
+
+    Raises :class:`~aiconfig_plugin.errors.ConfigurationError` when the file exists or cannot be
+    written; so does everything here.
+    """
+    try:
+        with open(_create(path), "w", encoding="utf-8") as file:
+            _write(file, [{**key, "primary": True} for key in _new_pair()])
+    except OSError as err:
+        raise ConfigurationError(f"{os.fspath(path)}: {err.strerror}.") from None
+
+
+def add_keys(path: Path) -> list[str]:
+    """Add a storage key and a sealing key that are not used for new things yet.
+
+    Returns their ``kid``.
+    """
+    pair = _new_pair()
+    with _changing(path) as keys:
+        keys += pair
+    return [key["kid"] for key in pair]
+
+
+def promote_keys(path: Path, kid: str | None = None) -> list[str]:
+    """Use ``kid``, or without it the newest key of each kind, for what is new from now on.
+
+    Returns the ``kid`` of what was promoted.
+    """
+    with _changing(path) as keys:
+        chosen = [_named(path, keys, kid)] if kid else _newest(keys)
+        for key in keys:
+            if any(key["kty"] == other["kty"] for other in chosen):
+                key.pop("primary", None)
+        for key in chosen:
+            key["primary"] = True
+        return [key["kid"] for key in chosen]
+
+
+def retirable(path: Path, kid: str | None = None) -> list[str]:
+    """Return what :func:`retire_keys` would remove: ``kid``, or every key older than a primary.
+
+    A primary cannot be retired.
+    """
+    keyring = load_keyring(path)
+    primaries = (keyring.primary, keyring.primary_sealing)
+    if kid:
+        if kid in primaries:
+            raise ConfigurationError(f"{kid} is a primary; promote another key first.")
+        if kid not in keyring.storage and kid not in keyring.sealing:
+            raise _no_such_key(path, kid)
+        return [kid]
+    older = []
+    for kids, primary in zip((keyring.storage, keyring.sealing), primaries, strict=True):
+        older += list(kids)[: list(kids).index(primary)]
+    return older
+
+
+def retire_keys(path: Path, kids: Collection[str]) -> None:
+    """Remove these keys. What they wrap cannot be read any more: count it first."""
+    with _changing(path) as keys:
+        keys[:] = [key for key in keys if key["kid"] not in kids]
+
+
+def _new_pair() -> list[JWK]:
+    storage = OctKey.generate_key(
+        STORAGE_KEY_BYTES * 8, {"kid": _new_kid(), "use": "enc", "alg": "A256KW"}
+    )
+    sealing = ECKey.generate_key("P-256", {"kid": _new_kid(), "use": "enc", "alg": "ECDH-ES"})
+    return [dict(key.as_dict(private=True)) for key in (storage, sealing)]
+
+
+def _new_kid() -> str:
+    return f"{datetime.now(timezone.utc):%Y-%m-%d}-{secrets.token_hex(4)}"
+
+
+def _newest(keys: list[JWK]) -> list[JWK]:
+    return list({key["kty"]: key for key in keys}.values())
+
+
+def _named(path: Path, keys: list[JWK], kid: str) -> JWK:
+    for key in keys:
+        if key["kid"] == kid:
+            return key
+    raise _no_such_key(path, kid)
+
+
+def _no_such_key(path: Path, kid: str) -> ConfigurationError:
+    return ConfigurationError(f"{os.fspath(path)}: there is no key {kid}.")
+
+
+@contextmanager
+def _changing(path: Path) -> Iterator[list[JWK]]:
+    """Give the keys of a keyring that is in order, and replace the file by what became of them."""
+    load_keyring(path)
+    # The file behind a link is replaced, not the link.
+    target = os.path.realpath(path)
+    draft = f"{target}.new"
+    try:
+        descriptor = _create(draft)  # Its being there keeps any other change away.
+    except FileExistsError:
+        raise ConfigurationError(
+            f"{draft} exists: another command is changing the keyring, or one was cut off; "
+            "remove it if none is running."
+        ) from None
+    except OSError as err:
+        raise ConfigurationError(f"{draft}: {err.strerror}.") from None
+    try:
+        with open(descriptor, "w", encoding="utf-8") as file:
+            keys: list[JWK] = read_keyring_file(target)["keys"]
+            yield keys
+            _write(file, keys)
+        load_keyring(draft)
+        owner = os.stat(target)
+        if (owner.st_uid, owner.st_gid) != (os.geteuid(), os.getegid()):
+            os.chown(draft, owner.st_uid, owner.st_gid)
+        os.replace(draft, target)
+    except BaseException:
+        os.unlink(draft)
+        raise
+
+
+def _create(path: Path) -> int:
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+
+
+def _write(file: TextIO, keys: list[JWK]) -> None:
+    json.dump({"keys": keys}, file, indent=2)
+    file.write("\n")
+    file.flush()
+    os.fsync(file.fileno())
