@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Any, ClassVar, cast
 
 from tornado.http1connection import HTTP1Connection
+from tornado.httputil import responses
 from tornado.web import HTTPError, RequestHandler, stream_request_body
 
 from aiconfig_plugin.errors import (
@@ -74,6 +75,7 @@ class BaseHandler(RequestHandler):
         self.parts = parts
         self._body = bytearray()
         self._received = 0
+        self._admitted = False
 
     def set_default_headers(self) -> None:
         self.clear_header("Server")
@@ -103,6 +105,7 @@ class BaseHandler(RequestHandler):
         announced = self.request.headers.get("Content-Length", "")
         if announced.isdecimal() and int(announced[:20]) > MAX_DRAINED_BYTES:
             raise _too_large()
+        self._admitted = True
 
     def data_received(self, chunk: bytes) -> None:
         self._received += len(chunk)
@@ -132,14 +135,25 @@ class BaseHandler(RequestHandler):
         self.client_id = principal.client_id
 
     def send_error(self, status_code: int = 500, **kwargs: Any) -> None:
-        if "exc_info" in kwargs:
-            kwargs["problem"] = _problem(kwargs["exc_info"][1])
-            status_code = kwargs["problem"].status
-        super().send_error(status_code, **kwargs)
+        _, raised, _ = kwargs.get("exc_info", (None, None, None))
+        kwargs["problem"] = problem = _problem(raised)
+        super().send_error(problem.status if problem else status_code, **kwargs)
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
-        error = kwargs.get("problem") or AIConfigError()
-        document: dict[str, Any] = {
+        if not self._admitted:
+            # The body is not going to be read, so Tornado ends the connection.
+            self.set_header("Connection", "close")
+        error: AIConfigError | None = kwargs["problem"]
+        if error is None:
+            title = responses.get(status_code, "Unknown")
+            document: dict[str, Any] = {
+                "type": "about:blank",  # RFC 9457 section 4.2.1: no more than the status says
+                "title": title,
+                "status": status_code,
+            }
+            self.write_json(document, "application/problem+json")
+            return
+        document = {
             "type": f"urn:aiconfig:problem:{error.code}",
             "title": error.title,
             "status": status_code,
@@ -172,7 +186,8 @@ class BaseHandler(RequestHandler):
         value: BaseException | None,
         tb: TracebackType | None,
     ) -> None:
-        status = _problem(value).status
+        problem = _problem(value)
+        status = problem.status if problem else 0
         if status == 503:
             cause = getattr(value, "__cause__", None)
             logger.warning("%s: %s (%r)", self._request_summary(), value, cause)
@@ -192,8 +207,8 @@ def _too_large() -> BodyTooLarge:
     return BodyTooLarge(f"A body may have {MAX_BODY_BYTES} bytes.")
 
 
-def _problem(error: BaseException | None) -> AIConfigError:
-    """Return what the client is told of an exception."""
+def _problem(error: BaseException | None) -> AIConfigError | None:
+    """Return what the client is told of an exception; None where its status says it all."""
     if isinstance(error, AIConfigError):
         return error
     if isinstance(error, HTTPError):  # Tornado's own, or from a host's ``authenticate``.
@@ -204,6 +219,8 @@ def _problem(error: BaseException | None) -> AIConfigError:
                 return InvalidToken("The host does not accept this request's credentials.")
             case 405:
                 return MethodNotAllowed("This route knows other methods; Allow names them.")
+            case status if status < 500:
+                return None
     return AIConfigError()
 
 

@@ -12,22 +12,19 @@ from aiconfig_plugin.model import ModelEntry, Submission, SubmittedEntry
 
 INCLUDES = ("apiKeyEncrypted", "keyState")
 
-# RFC 9110 section 8.8.3; a weak tag never matches in If-Match (section 13.1.1).
-_ENTITY_TAG = re.compile(r'(?:W/"[^"]*"|"([^"]*)")\s*(?:,\s*|$)')
+# One element of a list of entity tags (RFC 9110 sections 8.8.3 and 5.6.1), which may be empty.
+# A weak tag never matches in If-Match (section 13.1.1).
+_LISTED_TAG = re.compile(r'\s*(?:W/"[^"]*"|"([^"]*)")?\s*(?:,|$)')
 
 
 class _ConfigHandler(BaseHandler):
     def read_submission(self) -> Submission:
+        media_type, _, _ = self.request.headers.get("Content-Type", "").partition(";")
+        if media_type.strip().lower() != "application/json":
+            raise UnsupportedMediaType("Send the body as application/json.")
+        if self.request.headers.get("Content-Encoding", "identity").lower() != "identity":
+            raise UnsupportedMediaType("Send the body without a content coding.")
         return self.parts.parse(self.read_body())
-
-    async def prepare(self) -> None:
-        await super().prepare()
-        if self.request.method in ("POST", "PUT"):
-            media_type, _, _ = self.request.headers.get("Content-Type", "").partition(";")
-            if media_type.strip().lower() != "application/json":
-                raise UnsupportedMediaType("Send the body as application/json.")
-            if self.request.headers.get("Content-Encoding", "identity").lower() != "identity":
-                raise UnsupportedMediaType("Send the body without a content coding.")
 
     def write_config(
         self,
@@ -163,9 +160,8 @@ def entity_tags(if_match: str | None) -> frozenset[str] | None:
     if if_match is None or if_match.strip() == "*":
         return None
     tags, end = set(), 0
-    value = if_match.strip()
-    while end < len(value):
-        found = _ENTITY_TAG.match(value, end)
+    while end < len(if_match):
+        found = _LISTED_TAG.match(if_match, end)
         if found is None:
             return frozenset()
         if found[1] is not None:

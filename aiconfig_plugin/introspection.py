@@ -40,7 +40,7 @@ INACTIVE_TTL = 2.0
 MAX_CONNECTIONS = 100
 
 # RFC 6750 section 2.1: the scheme (in any case, RFC 9110 section 11.1) and one b64token.
-_BEARER = re.compile(r"bearer +([A-Za-z0-9._~+/-]+=*)", re.IGNORECASE)
+_BEARER = re.compile(r"bearer +([A-Za-z0-9._~+/-]+=*)", re.ASCII | re.IGNORECASE)
 # Kinds of token that are not for calling an API, in the words of those who introspect them as
 # active: Keycloak's "typ", Hydra's and Cognito's "token_use".
 _NOT_ACCESS = frozenset({"refresh", "refresh_token", "offline", "id", "id_token"})
@@ -144,6 +144,8 @@ class IntrospectionAuthenticator:
                 remembered.pop(digest, None)
             return
         self._calls.clear()
+        if subject is None:
+            self._inactive.clear()
         for digest, active in list(self._active.items()):
             if subject is None or active.principal.subject == subject:
                 self._active.pop(digest, None)
@@ -257,9 +259,13 @@ def _seconds(reply: Mapping[str, Any], name: str) -> float | None:
     value = reply.get(name)
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+    try:
+        seconds = math.nan if isinstance(value, bool) or isinstance(value, str) else float(value)
+    except (TypeError, OverflowError):
+        seconds = math.nan
+    if not math.isfinite(seconds):
         raise InvalidToken(f"The access token has no usable {name}.")
-    return float(value)
+    return seconds
 
 
 def _reply(response: httpx2.Response) -> Any:
@@ -267,7 +273,7 @@ def _reply(response: httpx2.Response) -> Any:
     status = response.status_code
     try:
         body = response.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         body = None
     error = body.get("error") if isinstance(body, dict) else None
     if status in (401, 403) or error in ("invalid_client", "unauthorized_client"):

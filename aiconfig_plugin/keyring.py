@@ -64,7 +64,7 @@ def read_keyring_file(path: str | os.PathLike[str]) -> Any:
             return json.load(file)
     except OSError as err:
         raise ConfigurationError(f"{err.strerror}.") from None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ConfigurationError("it is not JSON.") from None
 
 

@@ -18,6 +18,7 @@ PROBLEMS: dict[int, tuple[str, ...]] = {
     401: ("invalid-token", "missing-token"),
     403: ("insufficient-scope", "user-required"),
     404: ("config-not-found",),
+    405: ("method-not-allowed",),
     409: ("config-exists",),
     412: ("revision-mismatch",),
     413: ("body-too-large",),
@@ -50,13 +51,19 @@ def build_openapi(settings: Settings) -> Document:
             path.format("get"): {"get": _read(settings), "head": _read(settings, head=True)},
             path.format("update"): {"put": _update(settings)},
             path.format("delete"): {"delete": _delete(settings)},
-            path.format("get") + "/openapi.json": {"get": _openapi()},
+            path.format("get") + "/encryption-key": {
+                "get": _encryption_key(settings),
+                "head": _encryption_key(settings, head=True),
+            },
+            path.format("get") + "/openapi.json": {"get": _openapi(), "head": _openapi(head=True)},
         },
         "components": {
             "schemas": {
                 "Config": _component("config"),
                 "Entry": _component("entry"),
                 "StoredConfig": _stored_config(),
+                "Recipient": _recipient(),
+                "OpenAPI": {"type": "object", "required": ["openapi", "info", "paths"]},
                 "Problem": _problem(),
             },
             "securitySchemes": {
@@ -85,9 +92,7 @@ def _create(settings: Settings) -> Document:
 
 
 def _read(settings: Settings, *, head: bool = False) -> Document:
-    found = _stored("The caller's configuration.")
-    if head:
-        del found["content"]
+    found = _stored("The caller's configuration.", head=head)
     include = {
         "name": "include",
         "in": "query",
@@ -136,13 +141,22 @@ def _delete(settings: Settings) -> Document:
     }
 
 
-def _openapi() -> Document:
-    content = {"application/json": {"schema": {"type": "object"}}}
+def _encryption_key(settings: Settings, *, head: bool = False) -> Document:
+    found = _answer("What seals an API key to this gateway for the caller.", "Recipient", head=head)
     return {
-        "operationId": "getOpenAPI",
+        "operationId": "headEncryptionKey" if head else "getEncryptionKey",
+        "summary": "Read what a client needs to seal an API key",
+        "security": _security(settings.read_scope),
+        "responses": {"200": found, **_problems()},
+    }
+
+
+def _openapi(*, head: bool = False) -> Document:
+    return {
+        "operationId": "headOpenAPI" if head else "getOpenAPI",
         "summary": "Read this document",
         "security": [],
-        "responses": {"200": {"description": "This document.", "content": content}},
+        "responses": {"200": _answer("This document.", "OpenAPI", head=head)},
     }
 
 
@@ -163,14 +177,17 @@ def _request_body() -> Document:
     return {"required": True, "content": {"application/json": {"schema": schema}}}
 
 
-def _stored(description: str, **headers: Document) -> Document:
+def _stored(description: str, *, head: bool = False, **headers: Document) -> Document:
     etag = {"description": "The revision.", "required": True, "schema": {"type": "string"}}
-    schema = {"$ref": "#/components/schemas/StoredConfig"}
-    return {
-        "description": description,
-        "headers": {"ETag": etag, **headers},
-        "content": {"application/json": {"schema": schema}},
-    }
+    answer = _answer(description, "StoredConfig", head=head)
+    return {**answer, "headers": {"ETag": etag, **headers}}
+
+
+def _answer(description: str, component: str, *, head: bool = False) -> Document:
+    if head:
+        return {"description": description}
+    schema = {"$ref": f"#/components/schemas/{component}"}
+    return {"description": description, "content": {"application/json": {"schema": schema}}}
 
 
 def _problems(*statuses: int) -> Document:
@@ -205,6 +222,23 @@ def _stored_config() -> Document:
     schema["description"] = "The configuration as it is stored."
     schema["properties"]["models"]["items"] = entry
     return schema
+
+
+def _recipient() -> Document:
+    member = {"type": "string"}
+    names = ("kty", "crv", "x", "y", "kid", "use", "alg")
+    key = {"type": "object", "properties": dict.fromkeys(names, member), "required": list(names)}
+    return {
+        "description": "A JWK Set (RFC 7517) with the key to seal to, and the apv (RFC 7518 "
+        "section 4.6.1.3) that binds what is sealed to the caller.",
+        "type": "object",
+        "properties": {
+            "keys": {"type": "array", "minItems": 1, "items": key},
+            "apv": {"type": "string"},
+        },
+        "required": ["keys", "apv"],
+        "additionalProperties": False,
+    }
 
 
 def _problem() -> Document:

@@ -137,8 +137,12 @@ def _require_url(settings: Settings, *names: str) -> None:
         value = getattr(settings, name)
         if value is None:
             continue
-        parts = urlsplit(value)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        try:
+            parts = urlsplit(value)
+            usable = parts.scheme in ("http", "https") and bool(parts.hostname)
+        except ValueError:
+            usable = False
+        if not usable:
             raise _wrong(name, "must be an http or https URL")
 
 

@@ -34,6 +34,9 @@ _STORED = jwe.JWERegistry(
 # No "DEF": a short JWE must not become a long plain text.
 _SEALED = jwe.JWERegistry(algorithms=["ECDH-ES", "ECDH-ES+A256KW", _ENC])
 
+# What no compact JWE holds (RFC 7516 section 7.1).
+_OUTSIDE_JWE = re.compile(r"[^A-Za-z0-9_.-]")
+
 # How the plain keys of providers begin, each as its provider documents or issues them. The
 # beginning counts anywhere but inside a word, so that "Bearer sk-…" and KEY="sk-…" count too.
 _PLAIN_KEY = re.compile(
@@ -183,7 +186,9 @@ def _resembles_jwe(submitted: str) -> bool:
 
     Damage must not turn a key of ours into "any other string", which would be accepted.
     """
-    return submitted.count(".") in (4, 5) or (submitted.startswith("eyJ") and "." in submitted)
+    if submitted.startswith("eyJ"):
+        return "." in submitted
+    return submitted.count(".") in (4, 5) and len(_OUTSIDE_JWE.findall(submitted)) <= 1
 
 
 def _jwe_header(submitted: str) -> dict[str, Any]:

@@ -186,7 +186,7 @@ anything = st.recursive(
 )
 entries = st.one_of(
     anything,
-    st.fixed_dictionaries({}, optional={name: anything for name in GOOD}).flatmap(
+    st.fixed_dictionaries({}, optional=dict.fromkeys(GOOD, anything)).flatmap(
         lambda entry: st.dictionaries(names, anything, max_size=2).map(lambda more: more | entry)
     ),
 )
@@ -215,7 +215,9 @@ def assert_nothing_is_repeated(error: AIConfigError) -> None:
 
 
 thorough = functools.partial(
-    settings, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    settings,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 
 
@@ -232,7 +234,9 @@ def test_no_refusal_repeats_what_was_submitted(body: Any, ascii_only: bool) -> N
 @thorough(max_examples=400)
 @given(
     bodies,
-    st.sampled_from(["", "x", '"', "\\", "\\u", "\\ud800", "\n", ",", "}", "NaN", "\x00", "\ufeff"]),
+    st.sampled_from(
+        ["", "x", '"', "\\", "\\u", "\\ud800", "\n", ",", "}", "NaN", "\x00", "\ufeff"]
+    ),
     st.integers(0, 10_000),
     st.booleans(),
 )

@@ -40,15 +40,6 @@ def header(stored: StoredKey) -> dict[str, Any]:
     return members
 
 
-def accepted(submitted: str) -> bool:
-    """Whether it is taken, in any way. A refusal must be one of the vault's two."""
-    try:
-        VAULT.admit(ALICE, "OpenAI", submitted)
-    except (KeyNotAccepted, KeyNotEncrypted):
-        return False
-    return True
-
-
 # Storing and opening
 
 
@@ -60,7 +51,7 @@ def accepted(submitted: str) -> bool:
 def test_what_is_stored_opens_for_the_same_owner_and_provider(text: str) -> None:
     stored = VAULT.admit(ALICE, "OpenAI", text)
     assert VAULT.open(ALICE, "OpenAI", stored).get_secret_value() == text
-    assert text not in stored.jwe
+    assert len(text) < 4 or text not in stored.jwe
 
 
 def test_the_header_says_how_with_which_key_and_for_whom_and_no_more() -> None:
@@ -88,7 +79,7 @@ def test_content_keys_and_ivs_are_fresh_each_time() -> None:
     assert [len(wrapped), len(ivs), len(ciphertexts), len(tags)] == [50, 50, 50, 50]
 
 
-def test_another_library_can_open_it_with_the_key_that_it_names() -> None:
+def test_the_standard_alone_opens_it_with_the_key_that_it_names() -> None:
     stored = VAULT.admit(ALICE, "OpenAI", OPAQUE)
     registry = jwe.JWERegistry(algorithms=["A256KW", "A256GCM"], strict_check_header=False)
     opened = jwe.decrypt_compact(stored.jwe, STORAGE[stored.kid], registry=registry)
@@ -410,7 +401,9 @@ OPENPGP_JS = "Version: OpenPGP.js v4.10.10\nComment: https://openpgpjs.org\n"
 
 
 def pgp(headers: str) -> str:
-    return f"-----BEGIN PGP MESSAGE-----\n{headers}\n{BASE64[:64]}\n=n1wd\n-----END PGP MESSAGE-----"
+    return (
+        f"-----BEGIN PGP MESSAGE-----\n{headers}\n{BASE64[:64]}\n=n1wd\n-----END PGP MESSAGE-----"
+    )
 
 
 def foreign_jwe() -> str:

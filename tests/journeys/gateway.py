@@ -118,7 +118,7 @@ class Gateway:
         self.http = HTTPServer(self.app, **(http or {}))
 
     async def start(self, *, mount: bool = True) -> None:
-        self.client = AsyncHTTPClient(force_instance=True, defaults={"request_timeout": 30})
+        self.client = AsyncHTTPClient(force_instance=True, defaults={"request_timeout": 60})
         self.start_authorization_server()
         if mount:
             self.plugin.mount(self.app)
