@@ -12,11 +12,11 @@ import logging
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
+from http.client import responses
 from types import TracebackType
 from typing import Any, ClassVar, cast
 
 from tornado.http1connection import HTTP1Connection
-from tornado.httputil import responses
 from tornado.web import HTTPError, RequestHandler, stream_request_body
 
 from aiconfig_plugin.errors import (

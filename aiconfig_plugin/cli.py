@@ -47,11 +47,11 @@ def _parser() -> argparse.ArgumentParser:
 
     serve = commands.add_parser("serve", help="a small gateway with just this plugin")
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
-    serve.add_argument("--port", type=int, default=8888, help="port to listen on (%(default)s)")
+    serve.add_argument("--port", type=_port, default=8888, help="port to listen on (%(default)s)")
     serve.set_defaults(run=_serve)
 
     demo = commands.add_parser("demo", help="everything on one machine, with two users")
-    demo.add_argument("--port", type=int, default=8888, help="the gateway's port (%(default)s)")
+    demo.add_argument("--port", type=_port, default=8888, help="the gateway's port (%(default)s)")
     demo.add_argument(
         "--data",
         type=Path,
@@ -69,6 +69,12 @@ def _parser() -> argparse.ArgumentParser:
     openapi = commands.add_parser("openapi", help="print the OpenAPI document")
     openapi.set_defaults(run=_openapi)
     return parser
+
+
+def _port(text: str) -> int:
+    if not text.isascii() or not text.isdecimal() or not 1 <= int(text[:9]) <= 65535:
+        raise argparse.ArgumentTypeError("a port is a number from 1 to 65535")
+    return int(text)
 
 
 def _serve(arguments: argparse.Namespace) -> int:
@@ -132,7 +138,11 @@ def _check(_arguments: argparse.Namespace) -> int:
 
 
 async def _run_check() -> int:
-    settings = Settings.from_env()
+    try:
+        settings = Settings.from_env()
+    except ConfigurationError as err:
+        _report("settings", f"FAILED: {err.detail}")
+        return 1
     _report("settings", "fit")
     checks = {
         "keyring": _check_keyring,
@@ -159,10 +169,14 @@ async def _check_keyring(settings: Settings) -> str:
 
 
 async def _check_store(settings: Settings) -> str:
-    vault, repository = open_vault(settings), open_repository(settings)
+    repository = open_repository(settings)
     try:
         await repository.start()
-        counts = await repository.count_by_kid()
+        count = sum((await repository.count_by_kid()).values())
+        try:
+            vault = open_vault(settings)
+        except ConfigurationError:
+            return f"answers; whether its {count} stored keys open cannot be told"
         unreadable = await rotation.count_unreadable(repository, vault)
         if unreadable:
             kids = ", ".join(f"{count} by {kid}" for kid, count in unreadable.items())
@@ -170,7 +184,7 @@ async def _check_store(settings: Settings) -> str:
         await rotation.prove_keyring(repository, vault)
     finally:
         await repository.close()
-    return f"answers; the keyring opens its {sum(counts.values())} stored keys"
+    return f"answers; the keyring opens its {count} stored keys"
 
 
 async def _check_authorization_server(settings: Settings) -> str:

@@ -31,8 +31,10 @@ _STORED = jwe.JWERegistry(
     header_registry={"ctx": HeaderParameter("Context", "str", required=True)},
     algorithms=[_STORED_ALG, _ENC],
 )
-# No "DEF": a short JWE must not become a long plain text.
-_SEALED = jwe.JWERegistry(algorithms=["ECDH-ES", "ECDH-ES+A256KW", _ENC])
+_SEALED_ALGS = ("ECDH-ES", "ECDH-ES+A256KW")
+# RFC 7516 section 4.1 and RFC 7518 section 4.6.1. No "zip": a short JWE must not grow long.
+_SEALED_MEMBERS = frozenset({"alg", "enc", "kid", "epk", "apu", "apv", "typ", "cty"})
+_SEALED = jwe.JWERegistry(algorithms=[*_SEALED_ALGS, _ENC])
 
 # What no compact JWE holds (RFC 7516 section 7.1).
 _OUTSIDE_JWE = re.compile(r"[^A-Za-z0-9_.-]")
@@ -150,6 +152,9 @@ class Vault:
 
     def _unseal(self, owner: Owner, sealed: str, header: dict[str, Any]) -> str:
         """Open a sealed key, or raise ``KeyNotAccepted``."""
+        fault = _header_fault(header)
+        if fault:
+            raise _not_accepted(fault)
         key = self._keyring.sealing.get(str(header.get("kid")))
         if key is None:
             raise _not_accepted("It is sealed to a key that is not on the keyring.")
@@ -166,6 +171,24 @@ class Vault:
             return plaintext.decode("utf-8")
         except UnicodeDecodeError:
             raise _not_accepted("The sealed API key is not UTF-8.") from None
+
+
+def _header_fault(header: dict[str, Any]) -> str | None:
+    """Return what is wrong with the header of a sealed key, in words of our own for the log."""
+    epk = header.get("epk")
+    faults = {
+        "Its alg is neither ECDH-ES nor ECDH-ES+A256KW.": header["alg"] not in _SEALED_ALGS,
+        "Its enc is not A256GCM.": header["enc"] != _ENC,
+        "It is compressed.": "zip" in header,
+        "It has critical extensions.": "crit" in header,
+        "It has a header member that is not known.": not set(header) <= _SEALED_MEMBERS,
+        "It names no key to open it with (kid).": "kid" not in header,
+        "It has no ephemeral key.": not isinstance(epk, dict),
+    }
+    if isinstance(epk, dict):
+        faults["Its ephemeral key is not an EC key."] = epk.get("kty") != "EC"
+        faults["Its ephemeral key is on another curve."] = epk.get("crv") != "P-256"
+    return next((fault for fault, found in faults.items() if found), None)
 
 
 def _context(owner: Owner, provider: str) -> str:
