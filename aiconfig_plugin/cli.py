@@ -16,12 +16,18 @@ from tornado.netutil import bind_sockets
 from tornado.web import Application
 
 from aiconfig_plugin import rotation
-from aiconfig_plugin.errors import AIConfigError, ConfigurationError, InvalidToken, KeyUnreadable
+from aiconfig_plugin.errors import (
+    AIConfigError,
+    ConfigurationError,
+    InvalidToken,
+    KeyUnreadable,
+    StorageUnavailable,
+)
 from aiconfig_plugin.introspection import IntrospectionAuthenticator
 from aiconfig_plugin.key_commands import add_key_commands
 from aiconfig_plugin.openapi import openapi_json
 from aiconfig_plugin.plugin import AIConfigPlugin, open_repository, open_vault
-from aiconfig_plugin.settings import Settings
+from aiconfig_plugin.settings import Settings, variable
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -34,6 +40,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ConfigurationError as err:
         print(f"aiconfig: {err.detail}", file=sys.stderr)
         return 2
+    except StorageUnavailable as err:
+        hint = (
+            f"{variable('mongodb_uri')} says where it is; is it running, and reachable from here?"
+        )
+        print(f"aiconfig: {err.detail} {hint}", file=sys.stderr)
+        return 1
     except AIConfigError as err:
         print(f"aiconfig: {err.title}: {err.detail}", file=sys.stderr)
         return 1

@@ -283,7 +283,7 @@ def test_another_header_on_a_stored_key_never_opens_it(changes: dict[str, Any]) 
     ],
     ids=lambda first: first[:12] or "empty",
 )
-@pytest.mark.parametrize("rest", ["....", ".a.b.c.d", ".AAAA.AAAA.AAAA.AAAA", ".....", ". . . . "])
+@pytest.mark.parametrize("rest", ["....", ".a.b.c.d", ".AAAA.AAAA.AAAA.AAAA", "....."])
 def test_what_only_resembles_a_jwe_is_not_accepted(first: str, rest: str) -> None:
     with pytest.raises(KeyNotAccepted):
         VAULT.admit(ALICE, "OpenAI", first + rest)
@@ -446,7 +446,6 @@ def test_an_opaque_ciphertext_is_stored_like_any_other(text: str) -> None:
     assert VAULT.open(ALICE, "OpenAI", stored).get_secret_value() == text
 
 
-@pytest.mark.xfail(raises=KeyNotAccepted, reason="four or five dots anywhere are taken for a JWE's")
 @pytest.mark.parametrize(
     "text",
     [
@@ -490,6 +489,14 @@ def test_a_kid_alone_opens_nothing() -> None:
     for kid in ("new", "", "OLD"):
         with pytest.raises(KeyUnreadable):
             both.open(ALICE, "OpenAI", StoredKey(kid, stored.jwe))
+
+
+def test_a_kid_of_ones_own_choice_opens_nothing() -> None:
+    stored = VAULT.admit(ALICE, "OpenAI", OPAQUE)
+    twins = {"old": STORAGE["old"], "twin": STORAGE["old"]}
+    both = Vault(Keyring(twins, SEALING, "old", primary_sealing="seal"))
+    with pytest.raises(KeyUnreadable):
+        both.open(ALICE, "OpenAI", StoredKey("twin", stored.jwe))
 
 
 def test_another_key_under_the_same_kid_opens_nothing() -> None:

@@ -620,23 +620,36 @@ async def test_an_unexpected_error_tells_the_log_all_and_the_client_nothing(
     ("raised", "status", "code"),
     [
         (HTTPError(401, "story"), 401, "invalid-token"),
-        (HTTPError(403, "story"), None, None),
-        (HTTPError(418, "story"), None, None),
         (asyncio.TimeoutError("story"), 500, "internal-error"),
+        (KeyError("story"), 500, "internal-error"),
     ],
-    ids=["401", "403", "418", "timeout"],
+    ids=["401", "timeout", "other"],
 )
 async def test_what_a_host_raises_becomes_one_of_our_errors(
-    make_gateway: MakeGateway, raised: Exception, status: int | None, code: str | None
+    make_gateway: MakeGateway, raised: Exception, status: int, code: str
 ) -> None:
     async def authenticate(_request: HTTPServerRequest) -> Principal:
         raise raised
 
     gateway = await make_gateway(authenticate=authenticate)
     answer = await call(gateway, "GET", READ_PATH)
-    if status is not None and code is not None:
-        problem(answer, status, code)
-    else:
-        assert answer.headers["Content-Type"] == "application/problem+json"
-        assert json.loads(answer.body)["type"].startswith("urn:aiconfig:problem:")
+    problem(answer, status, code)
     assert b"story" not in answer.body
+
+
+@RUN
+@pytest.mark.parametrize("status", [403, 404, 429, 451])
+async def test_a_refusal_of_the_hosts_own_keeps_its_status_and_says_no_more(
+    make_gateway: MakeGateway, caplog: pytest.LogCaptureFixture, status: int
+) -> None:
+    async def authenticate(_request: HTTPServerRequest) -> Principal:
+        raise HTTPError(status, "story")
+
+    gateway = await make_gateway(authenticate=authenticate)
+    answer = await call(gateway, "GET", READ_PATH)
+    assert answer.code == status
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    document = json.loads(answer.body)
+    assert set(document) == {"type", "title", "status"}
+    assert (document["type"], document["status"]) == ("about:blank", status)
+    assert not [record for record in caplog.records if record.exc_info]

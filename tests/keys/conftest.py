@@ -20,7 +20,8 @@ __all__ = ["gateway", "make_gateway"]
 def keyring(tmp_path: Path) -> Path:
     """A new keyring file, the one that ``gateway`` uses too."""
     path = tmp_path / "keyring.json"
-    create_keyring(path)
+    if not path.exists():
+        create_keyring(path)
     return path
 
 

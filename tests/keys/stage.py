@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +75,17 @@ def new_plugin(
         mongodb_uri=mongodb_uri, mongodb_database=name, keyring=keyring, issuer=ISSUER
     )
     return AIConfigPlugin(settings, **{"authenticate": nobody, **given})
+
+
+@asynccontextmanager
+async def started(*arguments: Any, **given: Any) -> AsyncIterator[AIConfigPlugin]:
+    """A plugin as :func:`new_plugin` makes it, between its start and its end."""
+    plugin = new_plugin(*arguments, **given)
+    try:
+        await plugin.start()
+        yield plugin
+    finally:
+        await plugin.close()
 
 
 class _Messages(logging.Handler):
