@@ -78,7 +78,7 @@ setup(
         "cachetools>=5.3",
         "cryptography>=45.0.1",  # as Authlib 1.8 asks
         "httpx2>=2.0",
-        "joserfc>=1.6.1",  # as Authlib 1.8 asks
+        "joserfc>=1.7.2",  # the first that takes base64url in its one spelling alone
         "jsonschema>=4.18",  # the first that takes a registry of referencing
         "motor>=3.6,<4",
         "pymongo>=4.9,<5",

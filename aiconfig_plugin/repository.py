@@ -77,8 +77,11 @@ class MongoRepository:
             self._open()
         try:
             await self._ping()
-            with bounded(_SCAN_TIMEOUT):
+            with bounded(self._timeout):
                 await self._migrate()
+            with bounded(_SCAN_TIMEOUT):
+                # Finds what a key still wraps, in the order in which a rotation goes through it.
+                await self._collection.create_index([("models.key.kid", 1), ("_id", 1)])
         except BaseException:
             if fresh:
                 await self.close()
@@ -149,6 +152,7 @@ class MongoRepository:
         query: Document = {"models.key.kid": kid}
         if after is not None:
             query["_id"] = {"$gt": owner_id(after)}
+        await self._ping()
         with bounded(_SCAN_TIMEOUT):
             found = self._collection.find(query).sort("_id", 1).limit(limit)
             documents = await found.to_list(limit)
@@ -218,8 +222,6 @@ class MongoRepository:
         # A host's user may lack the right to collMod, so it is not asked for without need.
         if any(options.get(name) != value for name, value in COLLECTION_OPTIONS.items()):
             await self._alter("collMod")
-        # Finds what a key still wraps, in the order in which a rotation goes through it.
-        await self._collection.create_index([("models.key.kid", 1), ("_id", 1)])
 
     async def _options(self) -> Document | None:
         """Return the collection's options, or None where there is no collection."""

@@ -38,6 +38,7 @@ _SEALED = jwe.JWERegistry(algorithms=[*_SEALED_ALGS, _ENC])
 
 # What no compact JWE holds (RFC 7516 section 7.1).
 _OUTSIDE_JWE = re.compile(r"[^A-Za-z0-9_.-]")
+_AROUND_JWE = re.compile(r"\A[^A-Za-z0-9_.-]+|[^A-Za-z0-9_.-]+\Z")
 
 # How the plain keys of providers begin, each as its provider documents or issues them. The
 # beginning counts anywhere but inside a word, so that "Bearer sk-…" and KEY="sk-…" count too.
@@ -207,11 +208,13 @@ def _digest(text: str) -> str:
 def _resembles_jwe(submitted: str) -> bool:
     """Tell whether this is a compact JWE, or was one before a character of it changed.
 
-    Damage must not turn a key of ours into "any other string", which would be accepted.
+    Neither damage nor quotes around it must turn a key of ours into "any other string", which
+    would be accepted.
     """
-    if submitted.startswith("eyJ"):
-        return "." in submitted
-    return submitted.count(".") in (4, 5) and len(_OUTSIDE_JWE.findall(submitted)) <= 1
+    core = _AROUND_JWE.sub("", submitted)
+    if core.startswith("eyJ"):
+        return "." in core
+    return core.count(".") in (4, 5) and len(_OUTSIDE_JWE.findall(core)) <= 1
 
 
 def _jwe_header(submitted: str) -> dict[str, Any]:

@@ -337,16 +337,15 @@ async def test_a_server_that_says_nothing_is_an_outage(
     server.gated(TOKEN, active())
     with pytest.raises(AuthorizationServerUnavailable):
         await authenticator.authenticate(TOKEN)
-    server.script(TOKEN, active())
-    assert (await authenticator.authenticate(TOKEN)).subject == "alice"
 
 
 @RUN
 async def test_a_server_that_never_comes_to_an_end_is_an_outage(
     make: Make, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(introspection, "CALL_TIMEOUT", 0.05)
     authenticator = await make()
+    # Only now, so that the client's own limit, which is one for each read, never comes into it.
+    monkeypatch.setattr(introspection, "CALL_TIMEOUT", 0.05)
     server.script(TOKEN, Reply(drips=True))
     with pytest.raises(AuthorizationServerUnavailable):
         await authenticator.authenticate(TOKEN)
@@ -607,15 +606,7 @@ def authenticator_tasks() -> list[asyncio.Task[Any]]:
 
 @RUN
 @pytest.mark.parametrize(
-    "reply",
-    [
-        pytest.param(active(), id="active"),
-        pytest.param(
-            Reply(status=500),
-            id="outage",
-            marks=pytest.mark.xfail(reason="the shield of who gave up does not take the exception"),
-        ),
-    ],
+    "reply", [pytest.param(active(), id="active"), pytest.param(Reply(status=500), id="outage")]
 )
 async def test_an_answer_that_no_one_waits_for_is_taken_quietly(
     make: Make, server: ScriptedServer, caplog: pytest.LogCaptureFixture, reply: Reply

@@ -635,16 +635,24 @@ async def patiently(repository: MongoRepository) -> None:
     raise AssertionError("it does not recover")
 
 
+@contextmanager
+def hanging(mongod: Mongod) -> Iterator[None]:
+    """Let it accept connections and answer nothing."""
+    os.kill(mongod.pid, signal.SIGSTOP)
+    try:
+        os.waitpid(mongod.pid, os.WUNTRACED)  # the signal takes a moment to arrive
+        yield
+    finally:
+        os.kill(mongod.pid, signal.SIGCONT)
+
+
 @RUN
 @pytest.mark.parametrize("kind", MONGO_KINDS)
 async def test_a_store_that_hangs_is_an_outage(own_mongod: Mongod, kind: str) -> None:
     async with opened(kind, own_mongod.uri, f"hang{MONGO_KINDS.index(kind)}", 0.5) as repository:
         await repository.start()
-        os.kill(own_mongod.pid, signal.SIGSTOP)
-        try:
+        with hanging(own_mongod):
             await expect_outage_of_every_call(repository)
-        finally:
-            os.kill(own_mongod.pid, signal.SIGCONT)
         await patiently(repository)
 
 

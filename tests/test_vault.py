@@ -219,6 +219,15 @@ def test_cut_off_anywhere_after_its_header_it_is_not_accepted() -> None:
             VAULT.admit(ALICE, "OpenAI", stored[:end])
 
 
+PASTED = ["{}\n", " {}", "Bearer {}", "key={}", '"{}"', " {} ", "\n{}\n", "<{}>"]
+
+
+@pytest.mark.parametrize("wrapping", PASTED)
+def test_with_something_around_it_it_is_not_accepted(wrapping: str) -> None:
+    with pytest.raises(KeyNotAccepted):
+        VAULT.admit(ALICE, "OpenAI", wrapping.format(DAMAGED[0]))
+
+
 def test_the_parts_of_two_stored_keys_do_not_make_a_third() -> None:
     one, other = (VAULT.admit(ALICE, "OpenAI", text).jwe.split(".") for text in ("one", "two"))
     for number in range(1, 5):

@@ -30,13 +30,12 @@ def find_key(documents: Any, model: str = "gpt-4", **where: Any) -> dict[str, st
     return dict(found)
 
 
-async def lose_the_primary(gateway: Gateway, keyring: Path) -> str:
+async def lose_the_primary(gateway: Gateway, keyring: Path) -> None:
     """Turn the keyring and lose what was its primary, while the gateway runs."""
     lost = load_keyring(keyring).primary
     turn(keyring)
     drop(keyring, lost)
     gateway.plugin._service._vault = new_vault(keyring)
-    return lost
 
 
 @asynccontextmanager
@@ -166,11 +165,10 @@ async def test_null_removes_it_and_a_new_key_replaces_it(gateway: Gateway, keyri
 async def test_it_opens_again_when_the_key_is_found(gateway: Gateway, keyring: Path) -> None:
     alice = gateway.user("alice")
     await alice.create(body(entry(key=OPAQUE)))
-    whole = keyring.read_bytes()
+    whole = new_vault(keyring)
     await lose_the_primary(gateway, keyring)
     await alice.update(body(entry(key=(await alice.keys())["gpt-4"]), prompt="New."))
-    keyring.write_bytes(whole)
-    gateway.plugin._service._vault = new_vault(keyring)
+    gateway.plugin._service._vault = whole
     chosen = await gateway.plugin.resolve("alice")
     assert chosen.api_key and chosen.api_key.get_secret_value() == OPAQUE
 
