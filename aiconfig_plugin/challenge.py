@@ -19,18 +19,18 @@ _NOT_DESCRIBING = re.compile(r"[^\x20\x21\x23-\x5b\x5d-\x7e]+")
 def challenge(error: AIConfigError, resource: str | None = None) -> str | None:
     """Return the challenge that goes with an error; None where the token is not at fault.
 
-    Without a token there is no ``error`` (RFC 6750 section 3.1), but the scheme needs a parameter:
-    the realm. ``resource`` is the URL of the resource, for hosts that publish its metadata.
+    Without a token there is no ``error`` (section 3.1), but the scheme needs a parameter all the
+    same (section 3): the realm. ``resource`` is the URL of the resource, for hosts that publish
+    its metadata.
     """
-    parameters = {"realm": REALM}
     match error:
         case MissingToken():
-            pass
+            parameters = {"realm": REALM}
         case InvalidToken():
-            parameters |= {"error": "invalid_token", "error_description": error.detail}
+            parameters = {"error": "invalid_token", "error_description": error.detail}
         case InsufficientScope():
-            parameters |= {"error": "insufficient_scope", "error_description": error.detail}
-            parameters["scope"] = error.scope
+            parameters = {"error": "insufficient_scope", "scope": error.scope}
+            parameters["error_description"] = error.detail
         case _:
             return None
     if resource is not None:

@@ -55,6 +55,8 @@ INACTIVE_TTL = 2.0
 
 # RFC 6750 section 2.1: the scheme (in any case, RFC 9110 section 11.1) and one b64token.
 _BEARER = re.compile(r"bearer +([A-Za-z0-9._~+/-]+=*)", re.IGNORECASE)
+# Some servers would rather answer with a signed JWT (RFC 9701).
+_ACCEPT = {"Accept": "application/json"}
 # Statuses that speak of the token, the client or the rate; others speak against the endpoint.
 _FROM_THE_ENDPOINT = frozenset({200, 400, 401, 403, 429})
 
@@ -189,7 +191,7 @@ class IntrospectionAuthenticator:
     async def _ask(self, digest: bytes, token: str) -> ActiveToken:
         current = asyncio.current_task()
         try:
-            active = active_token(await self._introspect(token), self._settings)
+            active = await self._introspect(token)
         except InvalidToken as err:
             if self._calls.get(digest) is current and self._settings.introspection_ttl:
                 self._inactive[digest] = err.detail
@@ -226,10 +228,9 @@ class IntrospectionAuthenticator:
             self._metrics.call(outcome, self._timer() - started)
 
     async def _post(self, endpoint: str, token: str) -> httpx2.Response:
+        call = self._started_client.introspect_token(endpoint, token=token, headers=dict(_ACCEPT))
         try:
-            response: httpx2.Response = await asyncio.wait_for(
-                self._started_client.introspect_token(endpoint, token=token), CALL_TIMEOUT
-            )
+            response: httpx2.Response = await asyncio.wait_for(call, CALL_TIMEOUT)
         except (httpx2.HTTPError, asyncio.TimeoutError) as err:
             self._endpoint.doubt()
             raise AuthorizationServerUnavailable("It gave no answer in time.") from err
@@ -238,9 +239,8 @@ class IntrospectionAuthenticator:
         return response
 
     async def _fetch(self, url: str) -> httpx2.Response:
-        headers = {"Accept": "application/json"}
         response: httpx2.Response = await self._started_client.request(
-            "GET", url, withhold_token=True, headers=headers
+            "GET", url, withhold_token=True, headers=_ACCEPT
         )
         return response
 
