@@ -45,10 +45,10 @@ __all__ = [
 
 CALL_TIMEOUT = 3.0
 """Seconds that one introspection may take once it is its turn."""
-QUEUE_TIMEOUT = 10.0
+QUEUE_TIMEOUT = 20.0
 """Seconds that it may wait for its turn. So an answer, if only a 503, comes within these two and
 ``discovery.DISCOVERY_TIMEOUT`` together."""
-MAX_CALLS = 100
+MAX_CALLS = 50
 """Introspections at a time, and connections to the authorization server."""
 INACTIVE_TTL = 2.0
 """Seconds for which "not active" is remembered, at the most."""
