@@ -66,7 +66,7 @@ class SmallGateway:
         body: Any = None,
     ) -> HTTPResponse:
         sent = dict(headers or {})
-        if body is not None:
+        if body is not None and not isinstance(body, bytes):
             body = json.dumps(body).encode()
             sent.setdefault("Content-Type", "application/json")
         return await self._client.fetch(
