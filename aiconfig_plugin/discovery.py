@@ -45,6 +45,7 @@ class IntrospectionEndpoint:
         """
         if self._search is None and self._must_search():
             self._search = asyncio.create_task(self._find(fetch))
+            self._search.add_done_callback(_take_quietly)
         if self._search is not None:
             # Shielded: a request that is given up does not take the others' answer away.
             try:
@@ -129,6 +130,12 @@ def named_endpoint(metadata: Any, issuer: str) -> str:
     return endpoint
 
 
+def _take_quietly(search: asyncio.Task[str]) -> None:
+    """Take an error that nobody waits for any more, or asyncio would report it as lost."""
+    if not search.cancelled():
+        search.exception()
+
+
 def _fits(endpoint: str, issuer: str) -> bool:
     """An issuer that is reached over TLS does not send credentials elsewhere without it."""
     try:
@@ -142,5 +149,5 @@ def _fits(endpoint: str, issuer: str) -> bool:
 def _json(response: httpx2.Response) -> Any:
     try:
         return response.json() if response.status_code == 200 else None
-    except ValueError:
+    except (ValueError, RecursionError):
         return None

@@ -54,7 +54,7 @@ INACTIVE_TTL = 2.0
 """Seconds for which "not active" is remembered, at the most."""
 
 # RFC 6750 section 2.1: the scheme (in any case, RFC 9110 section 11.1) and one b64token.
-_BEARER = re.compile(r"bearer +([A-Za-z0-9._~+/-]+=*)", re.IGNORECASE)
+_BEARER = re.compile(r"bearer +([A-Za-z0-9._~+/-]+=*)", re.ASCII | re.IGNORECASE)
 # Some servers would rather answer with a signed JWT (RFC 9701).
 _ACCEPT = {"Accept": "application/json"}
 # Statuses that speak of the token, the client or the rate; others speak against the endpoint.
@@ -176,6 +176,7 @@ class IntrospectionAuthenticator:
         self._metrics.lookup("coalesced" if call else "miss")
         if call is None:
             call = asyncio.create_task(self._ask(digest, token))
+            call.add_done_callback(_take_quietly)
             self._calls[digest] = call
         try:
             # Shielded: a request that is given up does not take the others' answer away.
@@ -264,6 +265,12 @@ def bearer_token(headers: HTTPHeaders) -> str:
     if found is None:
         raise InvalidToken("The Authorization header does not hold one bearer token.")
     return found[1]
+
+
+def _take_quietly(call: asyncio.Task[ActiveToken]) -> None:
+    """Take an error that nobody waits for any more, or asyncio would report it as lost."""
+    if not call.cancelled():
+        call.exception()
 
 
 def _digest(token: str) -> bytes:

@@ -93,9 +93,14 @@ def _seconds(reply: Mapping[str, Any], name: str) -> float | None:
     value = reply.get(name)
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise InvalidToken(f"The access token has no usable {name}.")
-    return float(value)
+    try:
+        if not isinstance(value, bool) and isinstance(value, (int, float)):
+            seconds = float(value)
+            if math.isfinite(seconds):
+                return seconds
+    except OverflowError:
+        pass  # an integer that no float can hold
+    raise InvalidToken(f"The access token has no usable {name}.")
 
 
 def read_reply(response: httpx2.Response) -> Any:
@@ -103,7 +108,7 @@ def read_reply(response: httpx2.Response) -> Any:
     status = response.status_code
     try:
         body = response.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         body = None
     error = body.get("error") if isinstance(body, dict) else None
     if status in (401, 403) or error in ("invalid_client", "unauthorized_client"):

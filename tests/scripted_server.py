@@ -66,7 +66,9 @@ class ScriptedServer:
         self._replies: dict[str, list[Reply]] = {}
         self._arrived = asyncio.Condition()
         self._socket, self.port = bind_unused_port()
-        self._server = HTTPServer(Application([(r"/.*", _Handler, {"script": self})]))
+        routes = [(r"/.*", _Handler, {"script": self})]
+        # Without an access log: what is logged is the plugin's.
+        self._server = HTTPServer(Application(routes, log_function=lambda handler: None))
         self._server.add_socket(self._socket)
         self._gates: list[asyncio.Event] = []
 
