@@ -114,6 +114,7 @@ class BaseHandler(RequestHandler):
         # Tornado would answer a body over the host's own limit before a handler could.
         cast(HTTP1Connection, self.request.connection).set_max_body_size(sys.maxsize)
         if self.request.method == "OPTIONS" and self.parts.cors_origins:
+            self._answer_preflight()
             return
         access = self.access.get(self.request.method or "")
         if access is None:
@@ -124,12 +125,13 @@ class BaseHandler(RequestHandler):
         if announced.isdecimal() and int(announced[:20]) > MAX_DRAINED_BYTES:
             raise _too_large()
 
-    def options(self) -> None:
-        """Answer a CORS preflight, which carries no token; :meth:`prepare` refuses it elsewhere."""
+    def _answer_preflight(self) -> None:
+        """Answer a CORS preflight, which carries no token and reaches nothing behind."""
         self.set_status(204)
         origin, origins = self.request.headers.get("Origin"), self.parts.cors_origins
         for name, value in preflight_headers(origin, origins, list(self.access)).items():
             self.set_header(name, value)
+        self.finish()
 
     def on_finish(self) -> None:
         seconds = self.request.request_time()
