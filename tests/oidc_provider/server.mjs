@@ -5,12 +5,14 @@
 // listens on a free loopback port, and ends with its standard input. Any login name is a user; the
 // log-in and consent pages are the library's own, for development.
 
+import { webcrypto } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import process from 'node:process';
 import { createInterface } from 'node:readline';
 
-import Provider from 'oidc-provider';
+globalThis.crypto ??= webcrypto; // Node.js 18 has it, but not there
+const { Provider } = await import('oidc-provider');
 
 const lines = createInterface({ input: process.stdin });
 const [line] = await once(lines, 'line');
