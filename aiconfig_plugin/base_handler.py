@@ -10,8 +10,8 @@ import enum
 import json
 import logging
 import sys
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import asdict, dataclass, field
 from http.client import responses
 from types import TracebackType
 from typing import Any, ClassVar, cast
@@ -19,6 +19,8 @@ from typing import Any, ClassVar, cast
 from tornado.http1connection import HTTP1Connection
 from tornado.web import HTTPError, RequestHandler, stream_request_body
 
+from aiconfig_plugin.challenge import challenge
+from aiconfig_plugin.cors import preflight_headers, response_headers
 from aiconfig_plugin.errors import (
     AIConfigError,
     AuthorizationServerUnavailable,
@@ -32,6 +34,7 @@ from aiconfig_plugin.errors import (
     UnprocessableBody,
     UserRequired,
 )
+from aiconfig_plugin.metrics import process_metrics
 from aiconfig_plugin.model import Owner, Principal, Submission
 from aiconfig_plugin.ports import Authenticator
 from aiconfig_plugin.service import AIConfigService
@@ -63,6 +66,10 @@ class Parts:
     prefix: str
     scopes: Mapping[Access, str]
     """The scope that each access asks for; empty asks for none."""
+    cors_origins: Collection[str] = ()
+    resource: str | None = None
+    """The URL of the resource, where its metadata are published (RFC 9728)."""
+    resource_metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
 @stream_request_body
@@ -71,17 +78,28 @@ class BaseHandler(RequestHandler):
 
     access: ClassVar[Mapping[str, Access]] = {}
 
-    def initialize(self, parts: Parts) -> None:
+    def initialize(self, parts: Parts, route: str = "other") -> None:
         self.parts = parts
+        self._route = route
         self._body = bytearray()
         self._received = 0
         self._admitted = False
+        self._set_cors_headers()
 
     def set_default_headers(self) -> None:
         self.clear_header("Server")
         self.set_header("Cache-Control", "no-store")
         self.set_header("Vary", "Authorization")
         self.set_header("X-Content-Type-Options", "nosniff")
+        if hasattr(self, "parts"):  # Tornado calls this once before ``initialize``.
+            self._set_cors_headers()
+
+    def _set_cors_headers(self) -> None:
+        origins = self.parts.cors_origins
+        if origins:
+            self.set_header("Vary", "Authorization, Origin")
+        for name, value in response_headers(self.request.headers.get("Origin"), origins).items():
+            self.set_header(name, value)
 
     def check_xsrf_cookie(self) -> None:
         """A bearer token is not ambient: no other site's page can make a browser send it."""
@@ -97,6 +115,9 @@ class BaseHandler(RequestHandler):
     async def prepare(self) -> None:
         # Tornado would answer a body over the host's own limit before a handler could.
         cast(HTTP1Connection, self.request.connection).set_max_body_size(sys.maxsize)
+        if self.request.method == "OPTIONS" and self.parts.cors_origins:
+            self._answer_preflight()
+            return
         access = self.access.get(self.request.method or "")
         if access is None:
             raise MethodNotAllowed("This route knows other methods; Allow names them.")
@@ -106,6 +127,18 @@ class BaseHandler(RequestHandler):
         if announced.isdecimal() and int(announced[:20]) > MAX_DRAINED_BYTES:
             raise _too_large()
         self._admitted = True
+
+    def _answer_preflight(self) -> None:
+        """Answer a CORS preflight, which carries no token and reaches nothing behind."""
+        self.set_status(204)
+        origin, origins = self.request.headers.get("Origin"), self.parts.cors_origins
+        for name, value in preflight_headers(origin, origins, list(self.access)).items():
+            self.set_header(name, value)
+        self.finish()
+
+    def on_finish(self) -> None:
+        seconds = self.request.request_time()
+        process_metrics().request(self._route, self.get_status(), seconds)
 
     def data_received(self, chunk: bytes) -> None:
         self._received += len(chunk)
@@ -167,14 +200,10 @@ class BaseHandler(RequestHandler):
         self.write_json(document, "application/problem+json")
 
     def _error_headers(self, error: AIConfigError) -> Iterable[tuple[str, str]]:
+        authenticate = challenge(error, self.parts.resource)
+        if authenticate is not None:
+            yield "WWW-Authenticate", authenticate
         match error:
-            case MissingToken():
-                yield "WWW-Authenticate", "Bearer"
-            case InvalidToken():
-                yield "WWW-Authenticate", f'Bearer error="invalid_token", {_described(error)}'
-            case InsufficientScope():
-                challenge = f'Bearer error="insufficient_scope", scope="{error.scope}"'
-                yield "WWW-Authenticate", f"{challenge}, {_described(error)}"
             case MethodNotAllowed():
                 yield "Allow", ", ".join(self.access)
             case StorageUnavailable() | AuthorizationServerUnavailable():
@@ -222,7 +251,3 @@ def _problem(error: BaseException | None) -> AIConfigError | None:
             case status if status < 500:
                 return None
     return AIConfigError()
-
-
-def _described(error: AIConfigError) -> str:
-    return f'error_description="{error.detail}"'

@@ -141,6 +141,18 @@ class OpenAPIHandler(BaseHandler):
     head = get
 
 
+class ResourceMetadataHandler(BaseHandler):
+    """The protected resource metadata (RFC 9728), outside the prefix; see ``Settings.resource``."""
+
+    access = {"GET": Access.PUBLIC, "HEAD": Access.PUBLIC}
+
+    async def get(self) -> None:
+        self.set_header("Cache-Control", "public, max-age=300")
+        self.write_json(self.parts.resource_metadata)
+
+    head = get
+
+
 ROUTES: Mapping[str, type[BaseHandler]] = {
     "/create/ai-model-config": CreateHandler,
     ReadHandler.path: ReadHandler,

@@ -1,64 +1,74 @@
 """Who comes in: OAuth 2.0 token introspection (RFC 7662), remembered for a while.
 
-The only file that knows Authlib's client. Three answers are kept apart throughout: yes (a
-principal), no (``InvalidToken``) and no answer (``AuthorizationServerUnavailable``); only the
-first two are ever remembered.
+Three answers are kept apart throughout: yes (a principal), no (``InvalidToken``) and no answer
+(``AuthorizationServerUnavailable``); only the first two are ever remembered.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-import math
+import logging
 import re
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
-from urllib.parse import quote
+from collections.abc import Callable
 
 import httpx2
 from authlib.integrations.httpx_client import AsyncOAuth2Client
-from authlib.oauth2.auth import encode_client_secret_basic
 from cachetools import TLRUCache, TTLCache
 from tornado.httputil import HTTPHeaders, HTTPServerRequest
 
+from aiconfig_plugin.client_auth import client_factory
+from aiconfig_plugin.discovery import IntrospectionEndpoint
 from aiconfig_plugin.errors import (
+    AIConfigError,
     AuthorizationServerUnavailable,
     ClientCredentialsRefused,
     ConfigurationError,
     InvalidToken,
     MissingToken,
 )
+from aiconfig_plugin.introspection_reply import ActiveToken, active_token, read_reply
+from aiconfig_plugin.metrics import Outcome, process_metrics
 from aiconfig_plugin.model import Principal
 from aiconfig_plugin.settings import Settings, variable
 
+__all__ = [
+    "CALL_TIMEOUT",
+    "INACTIVE_TTL",
+    "MAX_CALLS",
+    "QUEUE_TIMEOUT",
+    "IntrospectionAuthenticator",
+    "active_token",
+    "bearer_token",
+]
+
 CALL_TIMEOUT = 3.0
-"""Seconds that one introspection may take, waiting for a connection included."""
+"""Seconds that one introspection may take once it is its turn."""
+QUEUE_TIMEOUT = 20.0
+"""Seconds that it may wait for its turn. So an answer, if only a 503, comes within these two and
+``discovery.DISCOVERY_TIMEOUT`` together."""
+MAX_CALLS = 50
+"""Introspections at a time, and connections to the authorization server."""
 INACTIVE_TTL = 2.0
 """Seconds for which "not active" is remembered, at the most."""
-MAX_CONNECTIONS = 100
 
 # RFC 6750 section 2.1: the scheme (in any case, RFC 9110 section 11.1) and one b64token.
 _BEARER = re.compile(r"bearer +([A-Za-z0-9._~+/-]+=*)", re.ASCII | re.IGNORECASE)
-# Kinds of token that are not for calling an API, in the words of those who introspect them as
-# active: Keycloak's "typ", Hydra's and Cognito's "token_use".
-_NOT_ACCESS = frozenset({"refresh", "refresh_token", "offline", "id", "id_token"})
+# Some servers would rather answer with a signed JWT (RFC 9701).
+_ACCEPT = {"Accept": "application/json"}
+# Statuses that speak of the token, the client or the rate; others speak against the endpoint.
+_FROM_THE_ENDPOINT = frozenset({200, 400, 401, 403, 429})
 
-
-@dataclass(frozen=True)
-class _Active:
-    """What is remembered of an active token. ``not_before`` is in seconds since the epoch."""
-
-    principal: Principal
-    not_before: float | None
+logger = logging.getLogger("aiconfig_plugin")
 
 
 class IntrospectionAuthenticator:
     """Authenticates requests by asking the authorization server about their bearer token.
 
     ``clock`` gives seconds since the epoch, ``timer`` seconds that never go backwards. Raises
-    :class:`~aiconfig_plugin.errors.ConfigurationError` when a setting that it needs is missing.
+    :class:`~aiconfig_plugin.errors.ConfigurationError` when a setting that it needs is missing,
+    or names a file that cannot be used.
     """
 
     def __init__(
@@ -68,36 +78,46 @@ class IntrospectionAuthenticator:
         clock: Callable[[], float] = time.time,
         timer: Callable[[], float] = time.monotonic,
     ) -> None:
-        for name in ("issuer", "introspection_endpoint", "client_id", "client_secret"):
-            if not getattr(settings, name):
-                raise ConfigurationError(f"{variable(name)} is not set; introspection needs it.")
+        if not settings.issuer:
+            raise ConfigurationError(f"{variable('issuer')} is not set; introspection needs it.")
         self._settings = settings
         self._clock = clock
+        self._timer = timer
+        self._metrics = process_metrics()
+        self._make_client = client_factory(
+            settings, timeout=CALL_TIMEOUT, max_connections=MAX_CALLS
+        )
         self._client: AsyncOAuth2Client | None = None
+        self._endpoint = IntrospectionEndpoint(
+            settings.issuer, settings.introspection_endpoint, timer
+        )
         size, ttl = settings.introspection_cache_size, settings.introspection_ttl
-        self._active: TLRUCache[bytes, _Active] = TLRUCache(
+        self._active: TLRUCache[bytes, ActiveToken] = TLRUCache(
             size, ttu=lambda _key, _value, now: now + ttl, timer=timer
         )
         # Apart, so that made-up tokens never push out those of users.
         self._inactive: TTLCache[bytes, str] = TTLCache(size, min(ttl, INACTIVE_TTL), timer=timer)
-        self._calls: dict[bytes, asyncio.Task[_Active]] = {}
+        self._calls: dict[bytes, asyncio.Task[ActiveToken]] = {}
+        # Before the client's own pool, whose bookkeeping grows with the square of those waiting.
+        self._turns = asyncio.Semaphore(MAX_CALLS)
 
     async def start(self) -> None:
-        """Make the client; it connects when it is first used."""
-        settings = self._settings
-        self._client = AsyncOAuth2Client(
-            client_id=settings.client_id,
-            client_secret=settings.client_secret,
-            token_endpoint_auth_method=settings.client_auth_method,
-            timeout=CALL_TIMEOUT,
-            limits=httpx2.Limits(max_connections=MAX_CONNECTIONS, keepalive_expiry=60),
-        )
-        self._client.register_client_auth_method(("client_secret_basic", _encode_basic))
+        """Make the client, and look for the introspection endpoint unless it is configured.
+
+        An authorization server that is not there does not stop the start.
+        """
+        self._client = self._make_client()
+        self._turns = asyncio.Semaphore(MAX_CALLS)
+        try:
+            await self._endpoint.url(self._fetch)
+        except AuthorizationServerUnavailable as err:
+            logger.warning("The introspection endpoint is not known yet: %s", err)
 
     async def close(self) -> None:
         """Close the connections to the authorization server, and forget every answer."""
         calls = list(self._calls.values())
         self.forget()
+        self._endpoint.close()
         for call in calls:
             call.cancel()
         await asyncio.gather(*calls, return_exceptions=True)
@@ -120,17 +140,17 @@ class IntrospectionAuthenticator:
         authorization server gave no usable answer, and
         :class:`~aiconfig_plugin.errors.ClientCredentialsRefused` when it refused this gateway.
         """
-        digest = hashlib.sha256(token.encode()).digest()
+        digest = _digest(token)
         refusal = self._inactive.get(digest)
+        active = self._active.get(digest)
         if refusal is not None:
+            self._metrics.lookup("hit")
             raise InvalidToken(refusal)
-        active = self._active.get(digest) or await self._ask_once(digest, token)
-        now = self._clock()
-        expires_at = active.principal.expires_at
-        if expires_at is not None and expires_at <= now:
-            raise InvalidToken("The access token has expired.")
-        if active.not_before is not None and active.not_before > now:
-            raise InvalidToken("The access token is not valid yet.")
+        if active is None:
+            active = await self._ask_once(digest, token)
+        else:
+            self._metrics.lookup("hit")
+        active.check_time(self._clock())
         return active.principal
 
     def forget(self, *, token: str | None = None, subject: str | None = None) -> None:
@@ -139,7 +159,7 @@ class IntrospectionAuthenticator:
         An answer that is under way is not remembered when it arrives.
         """
         if token is not None:
-            digest = hashlib.sha256(token.encode()).digest()
+            digest = _digest(token)
             for remembered in (self._active, self._inactive, self._calls):
                 remembered.pop(digest, None)
             return
@@ -150,19 +170,29 @@ class IntrospectionAuthenticator:
             if subject is None or active.principal.subject == subject:
                 self._active.pop(digest, None)
 
-    async def _ask_once(self, digest: bytes, token: str) -> _Active:
+    async def _ask_once(self, digest: bytes, token: str) -> ActiveToken:
         """Ask, or wait for who is asking about the same token already."""
         call = self._calls.get(digest)
+        self._metrics.lookup("coalesced" if call else "miss")
         if call is None:
             call = asyncio.create_task(self._ask(digest, token))
+            call.add_done_callback(_take_quietly)
             self._calls[digest] = call
-        # Shielded: a request that is given up does not take the others' answer away.
-        return await asyncio.shield(call)
+        try:
+            # Shielded: a request that is given up does not take the others' answer away.
+            return await asyncio.shield(call)
+        except AIConfigError as err:
+            # One error for all who wait: each begins its own traceback.
+            raise err.with_traceback(None) from err.__cause__
+        except asyncio.CancelledError:
+            if call.cancelled():
+                raise AuthorizationServerUnavailable("This gateway is closing.") from None
+            raise
 
-    async def _ask(self, digest: bytes, token: str) -> _Active:
+    async def _ask(self, digest: bytes, token: str) -> ActiveToken:
         current = asyncio.current_task()
         try:
-            active = active_token(await self._introspect(token), self._settings)
+            active = await self._introspect(token)
         except InvalidToken as err:
             if self._calls.get(digest) is current and self._settings.introspection_ttl:
                 self._inactive[digest] = err.detail
@@ -175,18 +205,51 @@ class IntrospectionAuthenticator:
             if self._calls.get(digest) is current:
                 del self._calls[digest]
 
-    async def _introspect(self, token: str) -> Any:
-        """Return the reply's JSON. Raises as :meth:`authenticate` does."""
+    async def _introspect(self, token: str) -> ActiveToken:
+        """Ask when it is this token's turn. Raises as :meth:`authenticate` does."""
+        endpoint = await self._endpoint.url(self._fetch)
+        try:
+            await asyncio.wait_for(self._turns.acquire(), QUEUE_TIMEOUT)
+        except asyncio.TimeoutError:
+            raise AuthorizationServerUnavailable("Too many are waiting for it.") from None
+        started = self._timer()
+        outcome: Outcome = "unavailable"
+        try:
+            active = active_token(read_reply(await self._post(endpoint, token)), self._settings)
+            outcome = "active"
+            return active
+        except InvalidToken:
+            outcome = "inactive"
+            raise
+        except ClientCredentialsRefused:
+            outcome = "refused"
+            raise
+        finally:
+            self._turns.release()
+            self._metrics.call(outcome, self._timer() - started)
+
+    async def _post(self, endpoint: str, token: str) -> httpx2.Response:
+        call = self._started_client.introspect_token(endpoint, token=token, headers=dict(_ACCEPT))
+        try:
+            response: httpx2.Response = await asyncio.wait_for(call, CALL_TIMEOUT)
+        except (httpx2.HTTPError, asyncio.TimeoutError) as err:
+            self._endpoint.doubt()
+            raise AuthorizationServerUnavailable("It gave no answer in time.") from err
+        if response.status_code not in _FROM_THE_ENDPOINT:
+            self._endpoint.doubt()
+        return response
+
+    async def _fetch(self, url: str) -> httpx2.Response:
+        response: httpx2.Response = await self._started_client.request(
+            "GET", url, withhold_token=True, headers=_ACCEPT
+        )
+        return response
+
+    @property
+    def _started_client(self) -> AsyncOAuth2Client:
         if self._client is None:
             raise RuntimeError("start() has not been awaited")
-        endpoint = self._settings.introspection_endpoint
-        try:
-            response = await asyncio.wait_for(
-                self._client.introspect_token(endpoint, token=token), CALL_TIMEOUT
-            )
-        except (httpx2.HTTPError, asyncio.TimeoutError) as err:
-            raise AuthorizationServerUnavailable("It gave no answer in time.") from err
-        return _reply(response)
+        return self._client
 
 
 def bearer_token(headers: HTTPHeaders) -> str:
@@ -204,111 +267,11 @@ def bearer_token(headers: HTTPHeaders) -> str:
     return found[1]
 
 
-def active_token(reply: Any, settings: Settings) -> _Active:
-    """Read an introspection reply (RFC 7662 section 2.2) by every rule but that of time.
-
-    A member that is null counts as absent. Raises ``AuthorizationServerUnavailable`` for what is
-    no reply, and ``InvalidToken`` for a token that is not active or not meant for this gateway.
-    """
-    if not isinstance(reply, dict):
-        raise AuthorizationServerUnavailable("Its answer is not a JSON object.")
-    if reply.get("active") is not True:
-        raise InvalidToken("The access token is not active.")
-    _check_kind(reply)
-    issuer = reply.get("iss")
-    if issuer is not None and issuer != settings.issuer:
-        raise InvalidToken("The access token was issued by another issuer.")
-    audience = reply.get("aud")
-    audiences = audience if isinstance(audience, list) else [audience]
-    if settings.audience is not None and settings.audience not in audiences:
-        raise InvalidToken("The access token is meant for another audience.")
-    subject = reply.get(settings.subject_claim)
-    client_id = reply.get("client_id")
-    principal = Principal(
-        issuer=settings.issuer or "",
-        subject=subject if isinstance(subject, str) and subject else None,
-        scopes=_scopes(reply.get("scope")),
-        client_id=client_id if isinstance(client_id, str) else None,
-        expires_at=_seconds(reply, "exp"),
-    )
-    return _Active(principal, not_before=_seconds(reply, "nbf"))
+def _take_quietly(call: asyncio.Task[ActiveToken]) -> None:
+    """Take an error that nobody waits for any more, or asyncio would report it as lost."""
+    if not call.cancelled():
+        call.exception()
 
 
-def _check_kind(reply: Mapping[str, Any]) -> None:
-    token_type = reply.get("token_type")
-    if token_type is not None and str(token_type).lower() not in ("bearer", "access_token"):
-        raise InvalidToken("The token is not a bearer access token.")
-    for name in ("typ", "token_use"):
-        if str(reply.get(name)).lower() in _NOT_ACCESS:
-            raise InvalidToken("The token is not an access token.")
-    if reply.get("cnf") is not None:
-        # RFC 7800: it is bound to a key, and nothing here can tell whether the caller holds it.
-        raise InvalidToken("The access token is bound to a key.")
-
-
-def _scopes(scope: Any) -> frozenset[str]:
-    """Read ``scope``: a space-separated string (RFC 6749 section 3.3); some servers send a list."""
-    if isinstance(scope, str):
-        return frozenset(scope.split())
-    if isinstance(scope, list):
-        return frozenset(item for item in scope if isinstance(item, str))
-    return frozenset()
-
-
-def _seconds(reply: Mapping[str, Any], name: str) -> float | None:
-    value = reply.get(name)
-    if value is None:
-        return None
-    try:
-        seconds = math.nan if isinstance(value, bool) or isinstance(value, str) else float(value)
-    except (TypeError, OverflowError):
-        seconds = math.nan
-    if not math.isfinite(seconds):
-        raise InvalidToken(f"The access token has no usable {name}.")
-    return seconds
-
-
-def _reply(response: httpx2.Response) -> Any:
-    """Return the JSON of an answer about the token, or raise what its status means."""
-    status = response.status_code
-    try:
-        body = response.json()
-    except (ValueError, RecursionError):
-        body = None
-    error = body.get("error") if isinstance(body, dict) else None
-    if status in (401, 403) or error in ("invalid_client", "unauthorized_client"):
-        raise ClientCredentialsRefused(
-            f"The authorization server refused {variable('client_id')} and its credentials "
-            f"({variable('client_auth_method')}) with HTTP {status}."
-        )
-    if status == 400:
-        # What the server cannot even parse is no token of its own.
-        raise InvalidToken("The access token is not active.")
-    if status == 429:
-        raise AuthorizationServerUnavailable(
-            "It is being asked too often.", retry_after=_retry_after(response)
-        )
-    if status != 200:
-        raise AuthorizationServerUnavailable(f"It answered with HTTP {status}.")
-    return body
-
-
-def _retry_after(response: httpx2.Response) -> int:
-    """Return the seconds of ``Retry-After`` (RFC 9110 section 10.2.3), 5 where it is no number."""
-    value = response.headers.get("Retry-After", "").strip()
-    return min(int(value), 3600) if value.isascii() and value.isdecimal() and len(value) < 9 else 5
-
-
-def _encode_basic(
-    client: Any, method: str, uri: str, headers: Any, body: Any
-) -> tuple[str, Any, Any]:
-    """Form-encode id and secret before Basic (RFC 6749 section 2.3.1); Authlib does not."""
-    encoded = _BasicPair(quote(client.client_id, safe=""), quote(client.client_secret, safe=""))
-    result: tuple[str, Any, Any] = encode_client_secret_basic(encoded, method, uri, headers, body)
-    return result
-
-
-@dataclass(frozen=True)
-class _BasicPair:
-    client_id: str
-    client_secret: str
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from tornado.httputil import HTTPServerRequest
 from tornado.routing import URLSpec
@@ -13,8 +14,9 @@ from tornado.web import Application
 
 from aiconfig_plugin import rotation
 from aiconfig_plugin.base_handler import Access, Parts
+from aiconfig_plugin.challenge import WELL_KNOWN, metadata_url, resource_metadata
 from aiconfig_plugin.errors import ConfigurationError
-from aiconfig_plugin.handlers import ROUTES
+from aiconfig_plugin.handlers import ROUTES, ResourceMetadataHandler
 from aiconfig_plugin.introspection import IntrospectionAuthenticator
 from aiconfig_plugin.keyring import load_keyring
 from aiconfig_plugin.model import Owner, Principal, ResolvedModel
@@ -66,15 +68,25 @@ class AIConfigPlugin:
             openapi=openapi_json(settings),
             prefix=settings.prefix,
             scopes={Access.READ: settings.read_scope, Access.WRITE: settings.write_scope},
+            cors_origins=settings.cors_origins,
+            resource=settings.resource,
+            resource_metadata=_resource_metadata(settings),
         )
 
     def handlers(self) -> list[URLSpec]:
         """Return the routes, for ``Application([*routes, *plugin.handlers()])``."""
         prefix = re.escape(self.settings.prefix)
-        return [
-            URLSpec(prefix + re.escape(path), handler, {"parts": self._parts})
+        routes = [
+            URLSpec(prefix + re.escape(path), handler, {"parts": self._parts, "route": path})
             for path, handler in ROUTES.items()
         ]
+        if self.settings.resource is not None:
+            # Where RFC 9728 puts it, and where it would be without a proxy that changes the path.
+            public = urlsplit(metadata_url(self.settings.resource)).path
+            for path in dict.fromkeys((public, WELL_KNOWN + self.settings.prefix)):
+                given = {"parts": self._parts, "route": WELL_KNOWN}
+                routes.append(URLSpec(re.escape(path), ResourceMetadataHandler, given))
+        return routes
 
     def mount(self, app: Application) -> None:
         """Add the routes to an application, ahead of the rules it was made with."""
@@ -142,6 +154,13 @@ class AIConfigPlugin:
         if self._introspection is not None:
             await self._introspection.close()
         await self._repository.close()
+
+
+def _resource_metadata(settings: Settings) -> Mapping[str, Any]:
+    if settings.resource is None:
+        return {}
+    scopes = (settings.read_scope, settings.write_scope)
+    return resource_metadata(settings.resource, settings.issuer, scopes)
 
 
 def open_vault(settings: Settings) -> Vault:

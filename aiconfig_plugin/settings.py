@@ -9,20 +9,27 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, TypeAlias, get_args
 from urllib.parse import urlsplit
 
 from aiconfig_plugin.errors import ConfigurationError
 
-ClientAuthMethod: TypeAlias = Literal["client_secret_basic", "client_secret_post"]
+ClientAuthMethod: TypeAlias = Literal[
+    "client_secret_basic", "client_secret_post", "private_key_jwt"
+]
 APIKeyPolicy: TypeAlias = Literal["opaque", "sealed"]
 
 # What may stand before the routes: whole path segments, no slash at the end.
 _PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)*")
 # RFC 6749 section 3.3: one scope token.
 _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]*")
+# RFC 6454 section 6.2, as browsers send it: no path, no capitals, no port that is the default.
+_ORIGIN = re.compile(
+    r"(?!http://[^/]*:80$|https://[^/]*:443$)"
+    r"https?://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[1-9][0-9]{0,4})?"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,10 +48,15 @@ class Settings:
     issuer: str | None = None
     """Issuer identifier of the authorization server (RFC 8414 section 2)."""
     introspection_endpoint: str | None = None
-    """URL of the introspection endpoint (RFC 7662 section 2)."""
+    """URL of the introspection endpoint (RFC 7662 section 2); None discovers it from the issuer."""
     client_id: str | None = None
     client_secret: str | None = field(default=None, repr=False)
+    client_key: str | os.PathLike[str] | None = None
+    """Path of the private key for ``private_key_jwt``: a JWK or PEM, of mode 0600 or stricter."""
     client_auth_method: ClientAuthMethod = "client_secret_basic"
+    ca_file: str | os.PathLike[str] | None = None
+    """Path of the certificates (PEM) that the authorization server's is checked against; None
+    takes the system's. Nothing switches the check off."""
     audience: str | None = None
     """What a token's ``aud`` must contain; None asks for nothing."""
     subject_claim: str = "sub"
@@ -61,10 +73,17 @@ class Settings:
     """Whether any ciphertext is taken as an API key, or sealed keys alone."""
     prefix: str = "/api/v1"
     """The path under which all routes hang."""
+    cors_origins: Collection[str] = ()
+    """The origins whose pages may call the routes (CORS); a string is taken as comma-separated."""
+    resource: str | None = None
+    """Public URL of the routes as a protected resource (RFC 9728); None publishes no metadata."""
 
     def __post_init__(self) -> None:
         _require_text(self, "mongodb_database", "subject_claim")
-        _require_url(self, "issuer", "introspection_endpoint")
+        _require_url(self, "issuer", "introspection_endpoint", "resource")
+        object.__setattr__(self, "cors_origins", _origins(self.cors_origins))
+        if self.resource is not None and set("?#") & set(self.resource):
+            raise _wrong("resource", "must have neither a query nor a fragment")
         _require_choice(self, "client_auth_method", get_args(ClientAuthMethod))
         _require_choice(self, "api_key_policy", get_args(APIKeyPolicy))
         _require_range(self, "introspection_ttl", 0, 3600)
@@ -126,6 +145,18 @@ def _wrong(name: str, why: str) -> ConfigurationError:
     return ConfigurationError(f"{variable(name)} {why}.")
 
 
+def _origins(given: Collection[str]) -> tuple[str, ...]:
+    origins = given.split(",") if isinstance(given, str) else given
+    stripped = tuple(origin.strip() for origin in origins)
+    if not all(_ORIGIN.fullmatch(origin) for origin in stripped):
+        raise _wrong(
+            "cors_origins",
+            "must be exact origins such as https://app.example, in small letters, without a path, "
+            "a default port or *",
+        )
+    return stripped
+
+
 def _require_text(settings: Settings, *names: str) -> None:
     for name in names:
         if not getattr(settings, name):
@@ -139,10 +170,10 @@ def _require_url(settings: Settings, *names: str) -> None:
             continue
         try:
             parts = urlsplit(value)
-            usable = parts.scheme in ("http", "https") and bool(parts.hostname)
-        except ValueError:
-            usable = False
-        if not usable:
+            fits = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        except ValueError:  # a port or an address that is none
+            fits = False
+        if not fits:
             raise _wrong(name, "must be an http or https URL")
 
 

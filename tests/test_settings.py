@@ -39,6 +39,10 @@ NAMES: list[tuple[str, str, Any, str, Any]] = [
     ("AICONFIG_INTROSPECTION_TTL", "introspection_ttl", 30, "2.5", 2.5),
     ("AICONFIG_INTROSPECTION_CACHE_SIZE", "introspection_cache_size", 10_000, "7", 7),
     ("AICONFIG_API_KEY_POLICY", "api_key_policy", "opaque", "opaque", "opaque"),
+    ("AICONFIG_CLIENT_KEY", "client_key", None, "/etc/key.pem", "/etc/key.pem"),
+    ("AICONFIG_CA_FILE", "ca_file", None, "/etc/ca.pem", "/etc/ca.pem"),
+    ("AICONFIG_CORS_ORIGINS", "cors_origins", (), "https://a.example", ("https://a.example",)),
+    ("AICONFIG_RESOURCE", "resource", None, "https://g.example/v1", "https://g.example/v1"),
     ("AICONFIG_PREFIX", "prefix", "/api/v1", "/a-b/v2.0", "/a-b/v2.0"),
 ]
 

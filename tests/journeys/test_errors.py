@@ -191,7 +191,7 @@ async def test_without_a_token_the_challenge_names_no_error(gateway: Gateway) ->
         for headers in ({}, {"Authorization": "Basic YWxpY2U6cA=="}, {"Authorization": "Bearer"}):
             answer = await call(gateway, method, path, headers)
             expect(method, answer, 401, "missing-token")
-            assert answer.headers["WWW-Authenticate"] == "Bearer"
+            assert answer.headers["WWW-Authenticate"] == 'Bearer realm="aiconfig"'
 
 
 @RUN

@@ -1,0 +1,80 @@
+"""Counts for Prometheus, when ``prometheus_client`` is installed; otherwise nothing at all.
+
+The collectors are in the library's default registry, which the host exposes by its own means.
+They belong to the process and are shared by all plugins in it. Every label value is from a set
+that is fixed here or in the routes: nothing that a caller sends, and no subject.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, Literal, TypeAlias
+
+Lookup: TypeAlias = Literal["hit", "miss", "coalesced"]
+Outcome: TypeAlias = Literal["active", "inactive", "unavailable", "refused"]
+
+# Seconds; a request may wait for one introspection and one write to the store.
+_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+
+
+class Metrics:
+    """Counts nothing: what is there without ``prometheus_client``."""
+
+    def request(self, route: str, status: int, seconds: float) -> None:
+        """Count an answered request; ``route`` is a path of the routes, without the prefix."""
+
+    def lookup(self, result: Lookup) -> None:
+        """Count how a token was looked up: remembered, asked about, or being asked about."""
+
+    def call(self, outcome: Outcome, seconds: float) -> None:
+        """Count a call to the authorization server, by what came of it."""
+
+
+class PrometheusMetrics(Metrics):
+    """Counts in collectors of ``prometheus_client``, registered in ``registry``."""
+
+    def __init__(self, client: Any, registry: Any) -> None:
+        self._requests = client.Counter(
+            "aiconfig_requests", "Requests that were answered.", ["route", "status"],
+            registry=registry,
+        )  # fmt: skip
+        self._request_seconds = client.Histogram(
+            "aiconfig_request_seconds", "How long a request took.", ["route"],
+            registry=registry, buckets=_BUCKETS,
+        )  # fmt: skip
+        self._lookups = client.Counter(
+            "aiconfig_introspection_lookups",
+            "Tokens looked up: remembered (hit), asked about (miss), being asked about already "
+            "(coalesced).",
+            ["result"],
+            registry=registry,
+        )
+        self._calls = client.Counter(
+            "aiconfig_introspection_calls", "Calls to the authorization server.", ["outcome"],
+            registry=registry,
+        )  # fmt: skip
+        self._call_seconds = client.Histogram(
+            "aiconfig_introspection_call_seconds", "How long such a call took.",
+            registry=registry, buckets=_BUCKETS,
+        )  # fmt: skip
+
+    def request(self, route: str, status: int, seconds: float) -> None:
+        self._requests.labels(route, str(status)).inc()
+        self._request_seconds.labels(route).observe(seconds)
+
+    def lookup(self, result: Lookup) -> None:
+        self._lookups.labels(result).inc()
+
+    def call(self, outcome: Outcome, seconds: float) -> None:
+        self._calls.labels(outcome).inc()
+        self._call_seconds.observe(seconds)
+
+
+@functools.cache
+def process_metrics() -> Metrics:
+    """Return the metrics of this process; the first call registers the collectors."""
+    try:
+        import prometheus_client
+    except ImportError:
+        return Metrics()
+    return PrometheusMetrics(prometheus_client, prometheus_client.REGISTRY)

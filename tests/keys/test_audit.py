@@ -1,0 +1,250 @@
+"""The audit trail: a record for each use, of where it changed something, without a secret."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+from journeys.gateway import OPAQUE, READ_PATH, Gateway, User, body, entry, problem
+
+from aiconfig_plugin import audit
+from aiconfig_plugin.client import seal
+from aiconfig_plugin.errors import KeyUnreadable
+from aiconfig_plugin.keyring import load_keyring
+from aiconfig_plugin.model import Owner
+
+from .stage import PROMPT, RUN, drop, logged, new_vault, turn
+
+CLIENT = "demo-spa"
+
+
+@pytest.fixture
+def trail() -> Iterator[list[str]]:
+    with logged("aiconfig_plugin.audit") as messages:
+        yield messages
+
+
+def taken(trail: list[str]) -> list[dict[str, Any]]:
+    """The records since the last look."""
+    records = [json.loads(message) for message in trail]
+    trail.clear()
+    return records
+
+
+def last(trail: list[str], action: str, changed: list[str]) -> dict[str, Any]:
+    """The one record since the last look; checks it whole, but for its revision."""
+    [record] = taken(trail)
+    assert set(record) == {
+        "time", "action", "issuer", "subject", "client_id", "revision", "changed",
+    }  # fmt: skip
+    age = datetime.now(timezone.utc) - datetime.fromisoformat(record["time"])
+    assert timedelta(seconds=-1) < age < timedelta(seconds=30)
+    assert (record["action"], record["changed"]) == (action, changed)
+    assert record["subject"] == "alice"
+    return record
+
+
+def revision_of(response: Any) -> str:
+    tag: str = response.headers["ETag"]
+    return tag.strip('"')
+
+
+def _owner(gateway: Gateway, subject: str) -> Owner:
+    return Owner(gateway.issuer, subject)
+
+
+# What is recorded
+
+
+@RUN
+async def test_each_use_leaves_one_record_of_who_what_and_when(
+    gateway: Gateway, trail: list[str]
+) -> None:
+    alice = gateway.user("alice")
+    created = await alice.create(body(entry(key=OPAQUE)))
+    record = last(trail, "create", [""])
+    assert record["issuer"] == gateway.issuer
+    client = record["client_id"]
+    assert client == CLIENT
+    assert record["revision"] == revision_of(created)
+
+    await alice.read("apiKeyEncrypted")
+    record = last(trail, "read-keys", [])
+    assert (record["client_id"], record["revision"]) == (client, revision_of(created))
+
+    updated = await alice.update(body(entry(), prompt="New."))
+    record = last(trail, "update", ["/system_prompt"])
+    assert (record["client_id"], record["revision"]) == (client, revision_of(updated))
+
+    await gateway.plugin.resolve("alice")
+    record = last(trail, "resolve", [])
+    assert (record["client_id"], record["revision"]) == (None, revision_of(updated))
+
+    await alice.delete()
+    record = last(trail, "delete", [""])
+    assert (record["client_id"], record["revision"]) == (client, revision_of(updated))
+
+
+@RUN
+async def test_a_plain_read_leaves_none(gateway: Gateway, trail: list[str]) -> None:
+    alice = gateway.user("alice")
+    await alice.create(body(entry(key=OPAQUE)))
+    taken(trail)
+    for include in (None, "keyState"):
+        assert (await alice.read(include)).code == 200
+    assert (await gateway.call("GET", f"{READ_PATH}/encryption-key", None, alice.auth)).code == 200
+    assert (await gateway.call("HEAD", READ_PATH, None, alice.auth)).code == 200
+    assert taken(trail) == []
+
+
+# Where something changed
+
+FIRST = [entry("a", key=OPAQUE), entry("b"), entry("c", provider="Azure", paid=False)]
+CHANGES: dict[str, tuple[Any, list[str]]] = {
+    "nothing": (body(entry("a"), entry("b"), FIRST[2], prompt=PROMPT), []),
+    "prompt": (body(entry("a"), entry("b"), FIRST[2], prompt="x"), ["/system_prompt"]),
+    "isPaid": (
+        body(entry("a", paid=False), entry("b"), FIRST[2], prompt=PROMPT),
+        ["/models/0/isPaid"],
+    ),
+    "order": (body(entry("b"), entry("a"), FIRST[2], prompt=PROMPT), ["/models"]),
+    "removed": (body(entry("a"), FIRST[2], prompt=PROMPT), ["/models"]),
+    "added at the end": (
+        body(entry("a"), entry("b"), FIRST[2], entry("d"), prompt=PROMPT),
+        ["/models/3"],
+    ),
+    "added with a key": (
+        body(entry("d", key=OPAQUE), entry("a"), entry("b"), FIRST[2], prompt=PROMPT),
+        ["/models/0"],
+    ),
+    "renamed": (
+        body(entry("z"), entry("b"), FIRST[2], prompt=PROMPT),
+        ["/models", "/models/0"],
+    ),
+    "another provider": (
+        body(entry("a", provider="Azure"), entry("b"), FIRST[2], prompt=PROMPT),
+        ["/models", "/models/0"],
+    ),
+    "key set": (
+        body(entry("a"), entry("b", key=OPAQUE), FIRST[2], prompt=PROMPT),
+        ["/models/1/apiKeyEncrypted"],
+    ),
+    "key replaced": (
+        body(entry("a", key="another ciphertext"), entry("b"), FIRST[2], prompt=PROMPT),
+        ["/models/0/apiKeyEncrypted"],
+    ),
+    "key removed": (
+        body(entry("a", key=None), entry("b"), FIRST[2], prompt=PROMPT),
+        ["/models/0/apiKeyEncrypted"],
+    ),
+    "null where there was none": (
+        body(entry("a"), entry("b", key=None), FIRST[2], prompt=PROMPT),
+        [],
+    ),
+    "several": (
+        body(FIRST[2], entry("a", key=None, paid=False), entry("n"), prompt="x"),
+        [
+            "/models",
+            "/models/1/apiKeyEncrypted",
+            "/models/1/isPaid",
+            "/models/2",
+            "/system_prompt",
+        ],
+    ),
+}
+
+
+@RUN
+@pytest.mark.parametrize("change", CHANGES)
+async def test_an_update_says_where_it_changed_something(
+    gateway: Gateway, trail: list[str], change: str
+) -> None:
+    alice = gateway.user("alice")
+    await alice.create(body(*FIRST, prompt=PROMPT))
+    taken(trail)
+    sent, pointers = CHANGES[change]
+    assert (await alice.update(sent)).code == 200
+    last(trail, "update", pointers)
+
+
+@RUN
+async def test_a_stored_key_that_comes_back_is_no_change(
+    gateway: Gateway, trail: list[str]
+) -> None:
+    alice = gateway.user("alice")
+    await alice.create(body(*FIRST, prompt=PROMPT))
+    key = (await alice.keys())["a"]
+    taken(trail)
+    await alice.update(body(entry("a", key=key), *FIRST[1:], prompt=PROMPT))
+    last(trail, "update", [])
+
+
+# What is not recorded
+
+
+@RUN
+async def test_what_was_refused_leaves_none(
+    gateway: Gateway, keyring: Path, trail: list[str]
+) -> None:
+    alice = gateway.user("alice")
+    sealed_to_bob = seal(gateway.plugin._vault.recipient(_owner(gateway, "bob")), "k")
+
+    async def refuse(user: User) -> None:
+        problem(await user.update(body()), 404, "config-not-found")
+        problem(await user.delete(), 404, "config-not-found")
+        problem(await user.read("apiKeyEncrypted"), 404, "config-not-found")
+        problem(await user.create(body(entry(key=sealed_to_bob))), 422, "key-not-accepted")
+        problem(await user.create(body(entry(key="sk-" + "x" * 40))), 422, "key-not-encrypted")
+        problem(await user.create({}), 422, "schema-violation")
+        problem(await user.create(body(entry(), entry())), 422, "duplicate-model")
+
+    await refuse(alice)
+    assert taken(trail) == []
+    await alice.create(body(entry(key=OPAQUE)))
+    taken(trail)
+    problem(await alice.create(body()), 409, "config-exists")
+    problem(await alice.update(body(), If_Match='"other"'), 412, "revision-mismatch")
+    problem(await alice.delete(If_Match='"other"'), 412, "revision-mismatch")
+    problem(await alice.update(body(entry(key=sealed_to_bob))), 422, "key-not-accepted")
+    problem(await alice.read("everything"), 400, "invalid-parameter")
+    lost = load_keyring(keyring).primary
+    turn(keyring)
+    drop(keyring, lost)
+    gateway.plugin._service._vault = new_vault(keyring)
+    with pytest.raises(KeyUnreadable):
+        await gateway.plugin.resolve("alice")
+    assert taken(trail) == []
+
+
+@RUN
+async def test_no_record_holds_a_key_a_ciphertext_a_token_or_a_prompt(
+    gateway: Gateway, trail: list[str]
+) -> None:
+    alice = gateway.user("alice")
+    secret, prompt = "sk-live-the-secret", "The text of a prompt"
+    sealed = seal(gateway.plugin._vault.recipient(_owner(gateway, "alice")), secret)
+    await alice.create(body(entry(key=sealed), entry("o3", key=OPAQUE), prompt=prompt))
+    keys = await alice.keys()
+    await alice.update(body(entry(key=keys["gpt-4"]), entry("o3", key=None), prompt=prompt * 2))
+    await gateway.plugin.resolve("alice")
+    await alice.delete()
+    shown = "\n".join(trail)
+    assert len(trail) == 5
+    hidden = [secret, prompt, sealed, OPAQUE, alice.auth["Authorization"].split()[1]]
+    hidden += [key for key in keys.values() if key]
+    for text in hidden:
+        assert text not in shown and all(p not in shown for p in text.split(".") if len(p) > 8)
+
+
+@RUN
+async def test_a_name_with_a_line_feed_stays_in_its_record(
+    gateway: Gateway, trail: list[str]
+) -> None:
+    audit.record("delete", _owner(gateway, 'x\n{"action": "forged"}\u2028'), "r1")
+    [message] = trail
+    assert len(message.splitlines()) == 1
+    assert json.loads(message)["subject"] == 'x\n{"action": "forged"}\u2028'

@@ -1,0 +1,387 @@
+"""What stored keys are for: the gateway's own calls, with a secret that does not show."""
+
+from __future__ import annotations
+
+import copy
+import importlib.util
+import json
+import logging
+import pickle
+import sys
+import traceback
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from journeys.gateway import Gateway, body, entry
+from motor.motor_asyncio import AsyncIOMotorClient
+from pymongo.monitoring import CommandListener, CommandStartedEvent
+from tornado.httpserver import HTTPServer
+from tornado.testing import bind_unused_port
+from tornado.web import Application, RequestHandler
+
+from aiconfig_plugin import AIConfigPlugin, Settings
+from aiconfig_plugin.errors import (
+    ConfigNotFound,
+    KeyUnreadable,
+    ModelNotConfigured,
+)
+from aiconfig_plugin.keyring import load_keyring
+from aiconfig_plugin.model import Owner, ResolvedModel, SecretStr
+
+from .stage import (
+    ALICE,
+    API_KEY,
+    BOB,
+    ISSUER,
+    PROMPT,
+    RUN,
+    drop,
+    nobody,
+    sealed_entry,
+    started,
+    submission,
+    turn,
+)
+
+MODELS = [
+    entry("gpt-4", key="key 0"),
+    entry("ada", type="embedding", key="key 1"),
+    entry("gpt-4", provider="Azure", paid=False, key="key 2"),
+    entry("gpt-4o", key="key 3"),
+    entry("llama3", provider="Ollama", paid=False),
+]
+
+
+@asynccontextmanager
+async def alice_s(keyring: Path, uri: str, name: str) -> AsyncIterator[AIConfigPlugin]:
+    async with started(keyring, uri, name) as plugin:
+        await plugin._service.create(ALICE, submission(*MODELS))
+        yield plugin
+
+
+def secret(chosen: ResolvedModel) -> str | None:
+    return chosen.api_key.get_secret_value() if chosen.api_key else None
+
+
+# What is chosen
+
+
+@RUN
+async def test_the_first_entry_in_the_owner_s_order_that_fits_is_chosen(
+    keyring: Path, mongod: Any, database_name: str
+) -> None:
+    async with alice_s(keyring, mongod.uri, database_name) as plugin:
+        expected: list[tuple[dict[str, str], str | None]] = [
+            ({}, "key 0"),
+            ({"provider": "OpenAI"}, "key 0"),
+            ({"provider": "Azure"}, "key 2"),
+            ({"type": "embedding"}, "key 1"),
+            ({"type": "chat"}, "key 0"),
+            ({"model": "gpt-4"}, "key 0"),
+            ({"model": "gpt-4", "provider": "Azure"}, "key 2"),
+            ({"model": "gpt-4o", "provider": "OpenAI", "type": "chat"}, "key 3"),
+            ({"provider": "Ollama"}, None),
+        ]
+        for filters, key in expected:
+            assert secret(await plugin.resolve("alice", **filters)) == key, filters
+        await plugin._service.update(ALICE, submission(entry("gpt-4o"), entry("gpt-4")))
+        assert secret(await plugin.resolve("alice", provider="OpenAI")) == "key 3"
+
+
+@RUN
+async def test_it_holds_what_a_call_needs(keyring: Path, mongod: Any, database_name: str) -> None:
+    async with alice_s(keyring, mongod.uri, database_name) as plugin:
+        chosen = await plugin.resolve("alice", provider="Azure")
+        assert (chosen.provider, chosen.type, chosen.model) == ("Azure", "chat", "gpt-4")
+        assert chosen.is_paid is False
+        assert chosen.system_prompt == PROMPT
+        local = await plugin.resolve("alice", model="llama3")
+        assert local.api_key is None and local.is_paid is False
+
+
+@RUN
+async def test_a_sealed_key_resolves_to_what_was_sealed(
+    keyring: Path, mongod: Any, database_name: str
+) -> None:
+    async with started(keyring, mongod.uri, database_name) as plugin:
+        await plugin._service.create(ALICE, submission(sealed_entry(plugin._vault, ALICE)))
+        assert secret(await plugin.resolve("alice")) == API_KEY
+
+
+@RUN
+@pytest.mark.parametrize(
+    "filters",
+    [
+        {"provider": "Nobody"},
+        {"provider": "openai"},
+        {"provider": "Azure", "model": "gpt-4o"},
+        {"type": "image"},
+        {"model": ""},
+        {"provider": ""},
+    ],
+)
+async def test_where_nothing_fits_it_says_so(
+    keyring: Path, mongod: Any, database_name: str, filters: dict[str, str]
+) -> None:
+    async with alice_s(keyring, mongod.uri, database_name) as plugin:
+        with pytest.raises(ModelNotConfigured):
+            await plugin.resolve("alice", **filters)
+
+
+@RUN
+async def test_who_has_nothing_is_told_apart(
+    keyring: Path, mongod: Any, database_name: str
+) -> None:
+    async with alice_s(keyring, mongod.uri, database_name) as plugin:
+        for subject in ("bob", "", "Alice", "alice "):
+            with pytest.raises(ConfigNotFound):
+                await plugin.resolve(subject)
+
+
+@RUN
+async def test_a_user_of_another_issuer_is_another_user(
+    keyring: Path, mongod: Any, database_name: str
+) -> None:
+    other = Owner("https://other.example", "alice")
+    async with alice_s(keyring, mongod.uri, database_name) as plugin:
+        with pytest.raises(ConfigNotFound):
+            await plugin.resolve("alice", issuer=other.issuer)
+        await plugin._service.create(other, submission(entry(key="another's")))
+        assert secret(await plugin.resolve("alice", issuer=other.issuer)) == "another's"
+        assert secret(await plugin.resolve("alice", issuer=ISSUER)) == "key 0"
+        assert secret(await plugin.resolve("alice")) == "key 0"
+
+
+@RUN
+async def test_without_a_configured_issuer_it_has_to_be_given(
+    keyring: Path, mongod: Any, database_name: str
+) -> None:
+    settings = Settings(mongodb_uri=mongod.uri, mongodb_database=database_name, keyring=keyring)
+    plugin = AIConfigPlugin(settings, authenticate=nobody)
+    try:
+        await plugin.start()
+        await plugin._service.create(ALICE, submission(*MODELS))
+        with pytest.raises(ValueError, match="issuer="):
+            await plugin.resolve("alice")
+        assert secret(await plugin.resolve("alice", issuer=ISSUER)) == "key 0"
+    finally:
+        await plugin.close()
+
+
+@RUN
+async def test_an_unreadable_key_is_an_error_and_not_a_call_without_one(
+    keyring: Path, mongod: Any, database_name: str
+) -> None:
+    lost = load_keyring(keyring).primary
+    async with alice_s(keyring, mongod.uri, database_name):
+        turn(keyring)
+        drop(keyring, lost)
+    async with started(keyring, mongod.uri, database_name) as plugin:
+        with pytest.raises(KeyUnreadable):
+            await plugin.resolve("alice")
+        assert secret(await plugin.resolve("alice", provider="Ollama")) is None
+
+
+# What it costs
+
+
+class Commands(CommandListener):
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def started(self, event: CommandStartedEvent) -> None:
+        self.names.append(event.command_name)
+
+    def succeeded(self, event: object) -> None: ...
+
+    def failed(self, event: object) -> None: ...
+
+
+@RUN
+async def test_it_asks_the_store_once(keyring: Path, mongod: Any, database_name: str) -> None:
+    commands = Commands()
+    client: AsyncIOMotorClient[dict[str, Any]] = AsyncIOMotorClient(
+        mongod.uri, event_listeners=[commands]
+    )
+    try:
+        async with started(keyring, database=client[database_name]) as plugin:
+            await plugin._service.create(ALICE, submission(*MODELS))
+            for filters in ({}, {"provider": "Ollama"}, {"model": "gpt-4o"}):
+                commands.names.clear()
+                await plugin.resolve("alice", **filters)
+                assert commands.names == ["find"]
+            commands.names.clear()
+            with pytest.raises(ConfigNotFound):
+                await plugin.resolve("bob")
+            assert commands.names == ["find"]
+    finally:
+        client.close()
+
+
+# The secret
+
+
+@pytest.fixture
+def chosen() -> ResolvedModel:
+    return ResolvedModel("OpenAI", "chat", "gpt-4", True, SecretStr(API_KEY), PROMPT)
+
+
+def test_no_way_of_printing_shows_it(chosen: ResolvedModel) -> None:
+    value = chosen.api_key
+    shown = [
+        repr(value), str(value), f"{value}", f"{value!r:>60}", f"{value!s}", f"{value!a}",
+        f"{value} {value!r}", repr([value]), repr({"k": value}),
+        repr(chosen), str(chosen), f"{chosen}", ascii(value),
+    ]  # fmt: skip
+    assert not any(API_KEY in text for text in shown)
+    assert "**********" in str(value)
+
+
+def test_the_prompt_does_not_show_either(chosen: ResolvedModel) -> None:
+    assert PROMPT not in repr(chosen)
+
+
+def test_logging_does_not_show_it(chosen: ResolvedModel, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG):
+        logging.getLogger("host").warning("%s %r %s", chosen.api_key, chosen.api_key, chosen)
+    assert "**********" in caplog.text and API_KEY not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "leave",
+    [
+        pickle.dumps,
+        copy.copy,
+        copy.deepcopy,
+        json.dumps,
+        lambda value: json.dumps(value.__dict__),
+        vars,
+        list,
+        bytes,
+        lambda value: pickle.dumps(value, protocol=0),
+        lambda value: pickle.dumps({"cached": [value]}),
+    ],
+)
+def test_it_leaves_the_process_in_no_accidental_way(leave: Callable[[Any], Any]) -> None:
+    with pytest.raises((TypeError, AttributeError)) as refused:
+        leave(SecretStr(API_KEY))
+    assert API_KEY not in "".join(traceback.format_exception(refused.value))
+
+
+@pytest.mark.parametrize("leave", [pickle.dumps, copy.deepcopy])
+def test_nor_does_what_holds_it(chosen: ResolvedModel, leave: Callable[[Any], Any]) -> None:
+    with pytest.raises(TypeError):
+        leave(chosen)
+
+
+def test_a_traceback_with_its_locals_does_not_show_it(chosen: ResolvedModel) -> None:
+    def call_of_the_host(chosen: ResolvedModel, key: SecretStr | None) -> None:
+        raise RuntimeError(f"the provider refused {key}")
+
+    with pytest.raises(RuntimeError) as raised:
+        call_of_the_host(chosen, chosen.api_key)
+    summary = traceback.TracebackException.from_exception(raised.value, capture_locals=True)
+    shown = "".join(summary.format())
+    assert "call_of_the_host" in shown and API_KEY not in shown
+
+
+@RUN
+async def test_the_errors_of_resolving_do_not_show_it(
+    keyring: Path, mongod: Any, database_name: str, documents: Any
+) -> None:
+    async with started(keyring, mongod.uri, database_name) as plugin:
+        for owner in (ALICE, BOB):
+            await plugin._service.create(owner, submission(entry(key=API_KEY[3:])))
+        theirs = documents.find_one({"subject": "bob"})["models"][0]["key"]
+        documents.update_one({"subject": "alice"}, {"$set": {"models.0.key": theirs}})
+        with pytest.raises(KeyUnreadable) as raised:
+            await plugin.resolve("alice")
+        summary = traceback.TracebackException.from_exception(raised.value, capture_locals=True)
+        assert API_KEY[3:] not in "".join(summary.format())
+
+
+# The example
+
+
+def load_example() -> ModuleType:
+    path = Path(__file__).parents[2] / "examples" / "provider_call.py"
+    spec = importlib.util.spec_from_file_location("provider_call", path)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+class Provider(RequestHandler):
+    """As much of an OpenAI-compatible endpoint as one call needs."""
+
+    def initialize(self, calls: list[dict[str, Any]]) -> None:
+        self.calls = calls
+
+    def post(self) -> None:
+        asked = json.loads(self.request.body)
+        self.calls.append({"key": self.request.headers.get("Authorization"), **asked})
+        message = {"role": "assistant", "content": f"{asked['model']} says arr"}
+        self.write({"choices": [{"index": 0, "message": message}]})
+
+
+@RUN
+async def test_the_example_calls_the_provider_with_the_user_s_own_key_model_and_prompt(
+    make_gateway: Callable[..., Awaitable[Gateway]],
+    documents: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    example = load_example()
+    calls: list[dict[str, Any]] = []
+    provider = HTTPServer(Application([("/v1/chat/completions", Provider, {"calls": calls})]))
+    listener, port = bind_unused_port()
+    provider.add_socket(listener)
+    monkeypatch.setenv("PROVIDER_URL", f"http://127.0.0.1:{port}/v1")
+    try:
+        gateway = await make_gateway()
+        gateway.app.add_handlers(
+            r".*", [("/chat", example.ChatHandler, {"plugin": gateway.plugin})]
+        )
+        hello = {"message": "Hello"}
+
+        async def chat(user: str) -> Any:
+            return await gateway.call("POST", "/chat", hello, gateway.auth(user))
+
+        assert (await chat("alice")).code == 409
+        alice, bob = gateway.user("alice"), gateway.user("bob")
+        ada = entry("ada", type="embedding", key="not this one")
+        await alice.create(body(ada, entry("gpt-4", key="alice's key"), prompt=PROMPT))
+        await bob.create(body(entry("llama3", provider="Ollama"), prompt=""))
+        answered = await chat("alice")
+        assert (answered.code, json.loads(answered.body)) == (200, {"answer": "gpt-4 says arr"})
+        assert (await chat("bob")).code == 200
+        assert calls == [
+            {
+                "key": "Bearer alice's key",
+                "model": "gpt-4",
+                "messages": [
+                    {"role": "system", "content": PROMPT},
+                    {"role": "user", "content": "Hello"},
+                ],
+            },
+            {
+                "key": None,
+                "model": "llama3",
+                "messages": [
+                    {"role": "system", "content": ""},
+                    {"role": "user", "content": "Hello"},
+                ],
+            },
+        ]
+        documents.update_one({"subject": "alice"}, {"$set": {"models.1.key.kid": "nobody"}})
+        assert (await chat("alice")).code == 409
+        assert (await gateway.call("POST", "/chat", hello)).code in (401, 403, 500)
+        assert len(calls) == 2
+    finally:
+        provider.stop()
+        await provider.close_all_connections()
+        sys.modules.pop("provider_call", None)

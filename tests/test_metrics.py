@@ -1,0 +1,127 @@
+"""Counts for Prometheus, with labels that no caller can add to, and none of it where it is not."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from typing import Any
+
+import prometheus_client
+from incoming import RUN, MakeGateway, make_gateway, server
+from prometheus_client import CollectorRegistry
+from scripted_server import Reply, ScriptedServer, active
+from small_gateway import BOTH, READ_PATH, bearer
+
+from aiconfig_plugin.handlers import ROUTES
+from aiconfig_plugin.metrics import PrometheusMetrics, process_metrics
+
+__all__ = ["make_gateway", "server"]
+LOOKUPS = ("hit", "miss", "coalesced")
+
+WITHOUT = """
+import sys
+sys.modules["prometheus_client"] = None
+import aiconfig_plugin.plugin
+from aiconfig_plugin.metrics import Metrics, process_metrics
+metrics = process_metrics()
+assert type(metrics) is Metrics
+metrics.request("/x", 200, 0.1); metrics.lookup("hit"); metrics.call("active", 0.1)
+"""
+
+
+class Counts:
+    """What has been counted since this was made."""
+
+    def __init__(self) -> None:
+        process_metrics()
+        self._before = self._now()
+
+    def _now(self) -> dict[tuple[str, ...], float]:
+        return {
+            (sample.name, *sample.labels.values()): sample.value
+            for family in prometheus_client.REGISTRY.collect()
+            if family.name.startswith("aiconfig_")
+            for sample in family.samples
+        }
+
+    def __getitem__(self, key: tuple[str, ...]) -> float:
+        return self._now().get(key, 0) - self._before.get(key, 0)
+
+
+def to(server: ScriptedServer) -> dict[str, Any]:
+    return {
+        "issuer": "https://issuer.example",
+        "introspection_endpoint": server.url,
+        "client_id": "gateway",
+        "client_secret": "s",
+    }
+
+
+@RUN
+async def test_requests_and_introspections_are_counted(
+    make_gateway: MakeGateway, server: ScriptedServer
+) -> None:
+    gateway = await make_gateway(**to(server))
+    server.script("down", Reply(status=500))
+    server.script("refused", Reply(status=401))
+    gate = server.gated("good", active("alice", scope=BOTH))
+    counts = Counts()
+    asked = [asyncio.create_task(gateway.call("GET", headers=bearer("good"))) for _ in range(3)]
+    await server.until_asked(1)
+    while counts["aiconfig_introspection_lookups_total", "coalesced"] < 2:
+        await gateway.call("OPTIONS", "/")  # takes a while, and no token
+    gate.set()
+    await asyncio.gather(*asked)
+    for token in ("good", "bad", "bad", "down", "refused"):
+        await gateway.call("GET", headers=bearer(token))
+    lookups = {name: counts["aiconfig_introspection_lookups_total", name] for name in LOOKUPS}
+    assert lookups == {"hit": 2, "miss": 4, "coalesced": 2}
+    for outcome in ("active", "inactive", "unavailable", "refused"):
+        assert counts["aiconfig_introspection_calls_total", outcome] == 1
+    assert counts["aiconfig_introspection_call_seconds_count",] == 4
+    route = READ_PATH.removeprefix("/api/v1")
+    for status, number in (("404", 4), ("401", 2), ("503", 1), ("500", 1)):
+        assert counts["aiconfig_requests_total", route, status] == number
+    assert counts["aiconfig_request_seconds_count", route] == 8
+
+
+@RUN
+async def test_no_caller_can_add_a_label(make_gateway: MakeGateway, server: ScriptedServer) -> None:
+    gateway = await make_gateway(**to(server))
+    server.script("good", active("alice-the-subject", scope=BOTH))
+    for n in range(20):
+        await gateway.call("BREW", f"{READ_PATH}?n={n}", bearer("good"))
+        await gateway.call("GET", f"{READ_PATH}/{n}", bearer("good"))
+        await gateway.call("GET", f"{READ_PATH}?include=x{n}", {"User-Agent": str(n)})
+    exposed = prometheus_client.generate_latest().decode()
+    assert "alice-the-subject" not in exposed
+    routes = {
+        sample.labels["route"]
+        for family in prometheus_client.REGISTRY.collect()
+        if family.name.startswith("aiconfig_request")
+        for sample in family.samples
+    }
+    assert routes <= {*ROUTES, "/.well-known/oauth-protected-resource"}
+
+
+@RUN
+async def test_two_plugins_in_one_process_share_the_collectors(
+    make_gateway: MakeGateway, server: ScriptedServer
+) -> None:
+    counts = Counts()
+    for prefix in ("/one", "/two"):
+        gateway = await make_gateway(**to(server), prefix=prefix)
+        answer = await gateway.call("GET", f"{prefix}/get/ai-model-config")
+        assert answer.code == 401
+    assert counts["aiconfig_requests_total", "/get/ai-model-config", "401"] == 2
+
+
+def test_collectors_can_be_made_for_another_registry() -> None:
+    registry = CollectorRegistry()
+    PrometheusMetrics(prometheus_client, registry).lookup("hit")
+    assert registry.get_sample_value("aiconfig_introspection_lookups_total", {"result": "hit"}) == 1
+
+
+def test_without_prometheus_client_nothing_is_counted_and_nothing_fails() -> None:
+    subprocess.run([sys.executable, "-c", WITHOUT], check=True)
