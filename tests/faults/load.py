@@ -133,7 +133,7 @@ class Load:
         return done
 
     def _judge(self, method: str, response: httpx2.Response) -> None:
-        """Note down what is neither an answer of the register nor an outage as the contract has it."""
+        """Note down what is neither the register's answer nor an outage as the contract has it."""
         try:
             code = json.loads(response.content)["type"].rpartition(":")[2]
         except ValueError:

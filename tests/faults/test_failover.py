@@ -35,8 +35,6 @@ async def two_gateways(replica_set: ReplicaSet, tmp_path: Path) -> AsyncIterator
         yield Load([gateway.url for gateway in gateways], auth, pause=0.02)
 
 
-
-
 async def inflict(replica_set: ReplicaSet, fault: str) -> None:
     """Take the primary away, wait for another, and bring it back."""
     match fault:
