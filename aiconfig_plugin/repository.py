@@ -31,7 +31,15 @@ from aiconfig_plugin.documents import (
 )
 from aiconfig_plugin.errors import ConfigExists, ConfigNotFound, RevisionMismatch
 from aiconfig_plugin.model import AIConfig, Owner
-from aiconfig_plugin.mongodb import Address, Database, bounded, wrong_uri
+from aiconfig_plugin.mongodb import (
+    LIMIT,
+    TIMEOUT,
+    Address,
+    Database,
+    Gate,
+    bounded,
+    wrong_uri,
+)
 from aiconfig_plugin.ports import Rewrapping
 
 # Seconds for what reads every document: a count by kid, or an index over a restored collection.
@@ -46,7 +54,8 @@ class MongoRepository:
     ``database`` belongs to the host, is a Motor ``AsyncIOMotorDatabase`` or a PyMongo
     ``AsyncDatabase``, and is never closed here; :meth:`connect` makes a client of its own. Writes
     wait for a majority, whatever the host's defaults are. ``timeout`` bounds each operation, in
-    seconds; counting keys and building an index may take longer.
+    seconds; counting keys and building an index may take longer. ``limit`` bounds how many
+    operations on owners' configurations run or wait at once.
 
     On a replica set a read sees every write that was acknowledged before it ("linearizable"),
     which costs the store as much as a write does. Where the connection string or the database
@@ -57,9 +66,10 @@ class MongoRepository:
     an outage, also when the store refuses the credentials, and RuntimeError before :meth:`start`.
     """
 
-    def __init__(self, database: Database | Address, *, timeout: float = 10.0) -> None:
-        if timeout <= 0:
-            raise ValueError("timeout must be a positive number of seconds")
+    def __init__(
+        self, database: Database | Address, *, timeout: float = TIMEOUT, limit: int = LIMIT
+    ) -> None:
+        self._operation = Gate(timeout, limit).operation
         self._source = database
         self._timeout = timeout
         self._client: AsyncIOMotorClient[Document] | None = None
@@ -68,9 +78,11 @@ class MongoRepository:
         self._unproven_reads = False
 
     @classmethod
-    def connect(cls, uri: str, name: str, *, timeout: float = 10.0) -> MongoRepository:
+    def connect(
+        cls, uri: str, name: str, *, timeout: float = TIMEOUT, limit: int = LIMIT
+    ) -> MongoRepository:
         """Use the database ``name`` behind ``uri``. No client is made before :meth:`start`."""
-        return cls(Address(uri, name), timeout=timeout)
+        return cls(Address(uri, name), timeout=timeout, limit=limit)
 
     async def start(self) -> None:
         """Reach the store and bring collection, validator and index up to date.
@@ -102,14 +114,14 @@ class MongoRepository:
 
     async def read(self, owner: Owner) -> AIConfig:
         source = self._collection if self._unproven_reads else self._current
-        with bounded(self._timeout):
+        with self._operation():
             found = await source.find_one(_matching(owner))
         if found is None:
             raise ConfigNotFound
         return to_config(found)
 
     async def create(self, owner: Owner, config: AIConfig) -> None:
-        with bounded(self._timeout):
+        with self._operation():
             while True:
                 try:
                     await self._collection.insert_one(to_document(owner, config))
@@ -128,14 +140,14 @@ class MongoRepository:
     ) -> AIConfig:
         update = [{"$replaceWith": replacement(to_document(owner, config), keep)}]
         query = _matching(owner, if_match)
-        with bounded(self._timeout):
+        with self._operation():
             while (before := await self._collection.find_one_and_update(query, update)) is None:
                 await self._refuse(owner, if_match)
         return to_config(before)
 
     async def delete(self, owner: Owner, *, if_match: Collection[str] | None = None) -> AIConfig:
         query = _matching(owner, if_match)
-        with bounded(self._timeout):
+        with self._operation():
             while (before := await self._collection.find_one_and_delete(query)) is None:
                 await self._refuse(owner, if_match)
         return to_config(before)

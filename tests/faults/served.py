@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 
 from tornado.httpserver import HTTPServer
+from tornado.netutil import bind_sockets
 from tornado.testing import bind_unused_port
 
 from aiconfig_plugin.demo.authorization_server import AuthorizationServer
@@ -42,6 +43,15 @@ class Issuer:
     async def stop(self) -> None:
         self._http.stop()
         await self._http.close_all_connections()
+
+    async def pause(self) -> None:
+        """As :meth:`stop`; :meth:`resume` brings it back at the same place."""
+        await self.stop()
+
+    def resume(self) -> None:
+        [self._socket] = bind_sockets(int(self.url.rpartition(":")[2]), "127.0.0.1")
+        self._http = HTTPServer(self._server.application())
+        self.start()
 
     def auth(self, user: str) -> dict[str, str]:
         return {"Authorization": f"Bearer {self._server.issue(user, BOTH)['access_token']}"}
