@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
-from typing import cast
 
 from tornado.httpserver import HTTPServer
 from tornado.httputil import (
@@ -82,7 +81,7 @@ class _Noticed(HTTPMessageDelegate):
         self, start_line: RequestStartLine | ResponseStartLine, headers: HTTPHeaders
     ) -> Awaitable[None] | None:
         self._server.begin(self._server_conn)
-        return cast("Awaitable[None] | None", self._delegate.headers_received(start_line, headers))
+        return self._delegate.headers_received(start_line, headers)
 
     def data_received(self, chunk: bytes) -> Awaitable[None] | None:
         return self._delegate.data_received(chunk)
