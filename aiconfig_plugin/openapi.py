@@ -28,6 +28,21 @@ PROBLEMS: dict[int, tuple[str, ...]] = {
 }
 _EVERYWHERE = (401, 403, 413, 500, 503)
 _WITH_BODY = (400, 415, 422)
+# What a client may do with the revision that it was told.
+_LINKS = {
+    "read": {
+        "operationId": "getAIModelConfig",
+        "parameters": {"header.If-None-Match": "$response.header.ETag"},
+    },
+    "update": {
+        "operationId": "updateAIModelConfig",
+        "parameters": {"header.If-Match": "$response.header.ETag"},
+    },
+    "delete": {
+        "operationId": "deleteAIModelConfig",
+        "parameters": {"header.If-Match": "$response.header.ETag"},
+    },
+}
 
 
 def openapi_json(settings: Settings) -> bytes:
@@ -170,6 +185,7 @@ def _stored(description: str, **headers: Document) -> Document:
         "description": description,
         "headers": {"ETag": etag, **headers},
         "content": {"application/json": {"schema": schema}},
+        "links": copy.deepcopy(_LINKS),
     }
 
 
