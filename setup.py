@@ -28,6 +28,7 @@ TEST = [
     "pytest>=8,<10",  # pytest-tornado 0.8.1 uses what pytest 10 removes
     "pytest-cov>=5",
     "pytest-tornado>=0.8.1",
+    "schemathesis>=4,<5",
     "setuptools>=70.1,<81",  # pytest-tornado 0.8.1 imports pkg_resources
     "tornado>=6.4.1",  # the first whose test cases pytest 8.2 can collect
 ]

@@ -11,7 +11,6 @@ import sys
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
-from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 from tornado.web import Application
 
@@ -27,6 +26,7 @@ from aiconfig_plugin.introspection import IntrospectionAuthenticator
 from aiconfig_plugin.key_commands import add_key_commands
 from aiconfig_plugin.openapi import openapi_json
 from aiconfig_plugin.plugin import AIConfigPlugin, open_repository, open_vault
+from aiconfig_plugin.serving import DrainingServer
 from aiconfig_plugin.settings import Settings, variable
 
 
@@ -97,7 +97,7 @@ async def _run_gateway(arguments: argparse.Namespace, stop: asyncio.Event) -> No
     plugin = AIConfigPlugin(Settings.from_env())
     app = Application()
     plugin.mount(app)
-    server = HTTPServer(app)
+    server = DrainingServer(app)
     try:
         sockets = bind_sockets(arguments.port, arguments.host)
     except (OSError, OverflowError) as err:
@@ -108,8 +108,7 @@ async def _run_gateway(arguments: argparse.Namespace, stop: asyncio.Event) -> No
         print(f"aiconfig listens on http://{_where(arguments)}{plugin.settings.prefix}", flush=True)
         await stop.wait()
     finally:
-        server.stop()
-        await server.close_all_connections()
+        await server.drain()
         await plugin.close()
 
 

@@ -26,6 +26,11 @@ from aiconfig_plugin.settings import variable
 
 Database: TypeAlias = "AsyncIOMotorDatabase[dict[str, Any]] | AsyncDatabase[dict[str, Any]]"
 
+TIMEOUT: Final = 8.0
+"""Seconds for one operation; with an introspection before it, a request stays under 12."""
+LIMIT: Final = 500
+"""Operations at once, most of which only wait: a driver has some 100 connections."""
+
 # Numbers from https://github.com/mongodb/mongo/blob/master/src/mongo/base/error_codes.yml
 _DOCUMENT_VALIDATION_FAILURE: Final = 121
 # Unauthorized, AuthenticationFailed.
@@ -101,3 +106,28 @@ def bounded(seconds: float) -> Iterator[None]:
         if err.code in _OUTAGES or err.timeout or err.has_error_label("RetryableWriteError"):
             raise StorageUnavailable("The store gave no answer in time.") from err
         raise
+
+
+class Gate:
+    """Bounds operations in time, and all that run at once in number.
+
+    Without the second a store that is stuck would fill the memory with requests that wait.
+    """
+
+    def __init__(self, timeout: float, limit: int) -> None:
+        if timeout <= 0:
+            raise ValueError("timeout must be a positive number of seconds")
+        self._timeout = timeout
+        self._limit = limit
+        self._running = 0
+
+    @contextmanager
+    def operation(self) -> Iterator[None]:
+        if self._running >= self._limit:
+            raise StorageUnavailable("Too many requests wait for the store.", retry_after=1)
+        self._running += 1
+        try:
+            with bounded(self._timeout):
+                yield
+        finally:
+            self._running -= 1

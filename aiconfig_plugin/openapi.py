@@ -29,6 +29,21 @@ PROBLEMS: dict[int, tuple[str, ...]] = {
 }
 _EVERYWHERE = (401, 403, 413, 500, 503)
 _WITH_BODY = (400, 415, 422)
+# What a client may do with the revision that it was told.
+_LINKS = {
+    "read": {
+        "operationId": "getAIModelConfig",
+        "parameters": {"header.If-None-Match": "$response.header.ETag"},
+    },
+    "update": {
+        "operationId": "updateAIModelConfig",
+        "parameters": {"header.If-Match": "$response.header.ETag"},
+    },
+    "delete": {
+        "operationId": "deleteAIModelConfig",
+        "parameters": {"header.If-Match": "$response.header.ETag"},
+    },
+}
 
 
 def openapi_json(settings: Settings) -> bytes:
@@ -180,7 +195,8 @@ def _request_body() -> Document:
 def _stored(description: str, *, head: bool = False, **headers: Document) -> Document:
     etag = {"description": "The revision.", "required": True, "schema": {"type": "string"}}
     answer = _answer(description, "StoredConfig", head=head)
-    return {**answer, "headers": {"ETag": etag, **headers}}
+    stored = {**answer, "headers": {"ETag": etag, **headers}}
+    return stored if head else {**stored, "links": copy.deepcopy(_LINKS)}
 
 
 def _answer(description: str, component: str, *, head: bool = False) -> Document:

@@ -31,7 +31,15 @@ from aiconfig_plugin.documents import (
 )
 from aiconfig_plugin.errors import ConfigExists, ConfigNotFound, RevisionMismatch
 from aiconfig_plugin.model import AIConfig, Owner
-from aiconfig_plugin.mongodb import Address, Database, bounded, wrong_uri
+from aiconfig_plugin.mongodb import (
+    LIMIT,
+    TIMEOUT,
+    Address,
+    Database,
+    Gate,
+    bounded,
+    wrong_uri,
+)
 from aiconfig_plugin.ports import Rewrapping
 
 # Seconds for what reads every document: a count by kid, or an index over a restored collection.
@@ -46,24 +54,35 @@ class MongoRepository:
     ``database`` belongs to the host, is a Motor ``AsyncIOMotorDatabase`` or a PyMongo
     ``AsyncDatabase``, and is never closed here; :meth:`connect` makes a client of its own. Writes
     wait for a majority, whatever the host's defaults are. ``timeout`` bounds each operation, in
-    seconds; counting keys and building an index may take longer.
+    seconds; counting keys and building an index may take longer. ``limit`` bounds how many
+    operations on owners' configurations run or wait at once.
+
+    On a replica set a read sees every write that was acknowledged before it ("linearizable"),
+    which costs the store as much as a write does. Where the connection string or the database
+    given says ``majority`` (``readConcernLevel``), reads are faster, and for some seconds after a
+    failover one may see what has been replaced; a write is never decided on such a read.
 
     Every method but :meth:`close` raises :class:`~aiconfig_plugin.errors.StorageUnavailable` for
     an outage, also when the store refuses the credentials, and RuntimeError before :meth:`start`.
     """
 
-    def __init__(self, database: Database | Address, *, timeout: float = 10.0) -> None:
-        if timeout <= 0:
-            raise ValueError("timeout must be a positive number of seconds")
+    def __init__(
+        self, database: Database | Address, *, timeout: float = TIMEOUT, limit: int = LIMIT
+    ) -> None:
+        self._operation = Gate(timeout, limit).operation
         self._source = database
         self._timeout = timeout
         self._client: AsyncIOMotorClient[Document] | None = None
         self._opened: Database | None = None
+        self._proof = ReadConcern("majority")
+        self._unproven_reads = False
 
     @classmethod
-    def connect(cls, uri: str, name: str, *, timeout: float = 10.0) -> MongoRepository:
+    def connect(
+        cls, uri: str, name: str, *, timeout: float = TIMEOUT, limit: int = LIMIT
+    ) -> MongoRepository:
         """Use the database ``name`` behind ``uri``. No client is made before :meth:`start`."""
-        return cls(Address(uri, name), timeout=timeout)
+        return cls(Address(uri, name), timeout=timeout, limit=limit)
 
     async def start(self) -> None:
         """Reach the store and bring collection, validator and index up to date.
@@ -78,6 +97,7 @@ class MongoRepository:
         try:
             await self._ping()
             with bounded(self._timeout):
+                await self._choose_read_concern()
                 await self._migrate()
             with bounded(_SCAN_TIMEOUT):
                 # Finds what a key still wraps, in the order in which a rotation goes through it.
@@ -96,18 +116,22 @@ class MongoRepository:
                 await asyncio.to_thread(client.close)
 
     async def read(self, owner: Owner) -> AIConfig:
-        with bounded(self._timeout):
-            found = await self._collection.find_one(_matching(owner))
+        source = self._collection if self._unproven_reads else self._current
+        with self._operation():
+            found = await source.find_one(_matching(owner))
         if found is None:
             raise ConfigNotFound
         return to_config(found)
 
     async def create(self, owner: Owner, config: AIConfig) -> None:
-        with bounded(self._timeout):
-            try:
-                await self._collection.insert_one(to_document(owner, config))
-            except DuplicateKeyError as err:
-                raise ConfigExists from err
+        with self._operation():
+            while True:
+                try:
+                    await self._collection.insert_one(to_document(owner, config))
+                    return
+                except DuplicateKeyError as err:
+                    if await self._current.find_one(_matching(owner), {"_id": 1}):
+                        raise ConfigExists from err
 
     async def replace(
         self,
@@ -118,14 +142,18 @@ class MongoRepository:
         if_match: Collection[str] | None = None,
     ) -> AIConfig:
         update = [{"$replaceWith": replacement(to_document(owner, config), keep)}]
-        with bounded(self._timeout):
-            before = await self._collection.find_one_and_update(_matching(owner, if_match), update)
-            return await self._before(owner, before, if_match)
+        query = _matching(owner, if_match)
+        with self._operation():
+            while (before := await self._collection.find_one_and_update(query, update)) is None:
+                await self._refuse(owner, if_match)
+        return to_config(before)
 
     async def delete(self, owner: Owner, *, if_match: Collection[str] | None = None) -> AIConfig:
-        with bounded(self._timeout):
-            before = await self._collection.find_one_and_delete(_matching(owner, if_match))
-            return await self._before(owner, before, if_match)
+        query = _matching(owner, if_match)
+        with self._operation():
+            while (before := await self._collection.find_one_and_delete(query)) is None:
+                await self._refuse(owner, if_match)
+        return to_config(before)
 
     async def count_by_kid(self) -> Mapping[str, int]:
         """Return how many stored keys each ``kid`` wraps. Reads the whole collection."""
@@ -189,11 +217,17 @@ class MongoRepository:
         # The calls of the two drivers agree, their annotations do not.
         return self._database[COLLECTION]
 
+    @property
+    def _current(self) -> Any:
+        """The collection, for a read that must see every write acknowledged before it."""
+        return self._collection.with_options(read_concern=self._proof)
+
     def _open(self) -> None:
         if isinstance(self._source, Address):
             self._client, database = self._source.open(self._timeout)
         else:
             database = self._source
+        self._unproven_reads = database.read_concern.level == "majority"
         self._opened = database.with_options(
             codec_options=CodecOptions(),
             read_preference=ReadPreference.PRIMARY,
@@ -210,6 +244,16 @@ class MongoRepository:
                 if self._client is None:
                     raise
                 raise wrong_uri() from None
+
+    async def _choose_read_concern(self) -> None:
+        """Where there can be another primary, let the one that is asked prove that it still is.
+
+        A majority read may come from one that was deposed and has not noticed. A standalone
+        ``mongod`` knows no such proof and needs none.
+        """
+        hello = await self._database.command("hello")
+        several = "setName" in hello or hello.get("msg") == "isdbgrid"
+        self._proof = ReadConcern("linearizable" if several else "majority")
 
     async def _migrate(self) -> None:
         if await self._options() is None:
@@ -235,15 +279,17 @@ class MongoRepository:
             {command: COLLECTION, **COLLECTION_OPTIONS, "writeConcern": {"w": "majority"}}
         )
 
-    async def _before(
-        self, owner: Owner, before: Document | None, if_match: Collection[str] | None
-    ) -> AIConfig:
-        """Map the document that a write found, or raise why it found none."""
-        if before is not None:
-            return to_config(before)
-        if if_match is not None and await self._collection.find_one(_matching(owner), {"_id": 1}):
+    async def _refuse(self, owner: Owner, if_match: Collection[str] | None) -> None:
+        """Raise why a write found nothing, or return where it would find something now.
+
+        A write that changes nothing is answered without asking the majority, so its word alone
+        may be that of a primary that was deposed.
+        """
+        found = await self._current.find_one(_matching(owner), {"revision": 1})
+        if found is None:
+            raise ConfigNotFound
+        if if_match is not None and found["revision"] not in if_match:
             raise RevisionMismatch
-        raise ConfigNotFound
 
 
 def _matching(owner: Owner, if_match: Collection[str] | None = None) -> Document:

@@ -71,7 +71,8 @@ MAY_IMPORT: Mapping[str, Set[str]] = {
     "__init__": WORDS | {"plugin", "settings"},
     "demo": DOOR | {"demo"},
     "key_commands": DOOR | {"client"},
-    "cli": DOOR | {"demo", "key_commands"},
+    "serving": frozenset(),
+    "cli": DOOR | {"demo", "key_commands", "serving"},
     "__main__": frozenset({"cli"}),
 }
 

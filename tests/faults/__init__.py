@@ -1,0 +1,1 @@
+"""Faults of the parts around a gateway, and of the gateway's own process."""

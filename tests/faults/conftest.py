@@ -1,0 +1,20 @@
+"""Fixtures of the faults."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from .replica_set import ReplicaSet
+
+
+@pytest.fixture(scope="package")
+def replica_set(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReplicaSet]:
+    """One for all tests that need it: each leaves it with a primary and two secondaries."""
+    started = ReplicaSet(tmp_path_factory.mktemp("replica_set"))
+    try:
+        started.start()
+        yield started
+    finally:
+        started.stop()

@@ -1,0 +1,152 @@
+"""Three ``mongod`` as a replica set, and what can happen to its primary."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pymongo import MongoClient
+from pymongo.errors import PyMongoError
+
+from aiconfig_plugin.demo.mongod import Mongod, free_port
+
+NAME = "faults"
+ELECTION_TIMEOUT_MS = 2000
+DEADLINE = 60.0
+"""Seconds for which the set may take to agree on anything."""
+
+_ARGUMENTS = [
+    *("--replSet", NAME),
+    *("--oplogSize", "64"),
+    *("--setParameter", "enableTestCommands=1"),
+    *("--setParameter", "shutdownTimeoutMillisForSignaledShutdown=100"),
+]
+
+
+class ReplicaSet:
+    """Members ``0`` to ``2``. Every fault hits the member that is the primary at that time."""
+
+    def __init__(self, data: Path) -> None:
+        self.members = [
+            Mongod(data / str(number), port=free_port(), arguments=_ARGUMENTS)
+            for number in range(3)
+        ]
+
+    @property
+    def uri(self) -> str:
+        hosts = ",".join(f"127.0.0.1:{member.port}" for member in self.members)
+        return f"mongodb://{hosts}/?replicaSet={NAME}"
+
+    def start(self) -> None:
+        for member in self.members:
+            member.start()
+        config = {
+            "_id": NAME,
+            "settings": {
+                "electionTimeoutMillis": ELECTION_TIMEOUT_MS,
+                "heartbeatIntervalMillis": 500,
+            },
+            "members": [
+                {"_id": number, "host": f"127.0.0.1:{member.port}"}
+                for number, member in enumerate(self.members)
+            ],
+        }
+        with _client(self.members[0]) as client:
+            client.admin.command("replSetInitiate", config)
+        self.settle()
+
+    def stop(self) -> None:
+        for member in self.members:
+            with contextlib.suppress(RuntimeError, ProcessLookupError):
+                os.kill(member.pid, signal.SIGCONT)
+            member.stop()
+
+    def settle(self) -> None:
+        """Wait until one member leads and the two others follow."""
+        _until(lambda: sorted(self._states()) == ["PRIMARY", "SECONDARY", "SECONDARY"])
+
+    def primary(self) -> Mongod:
+        """Return the member that most of the others follow; wait until there is one."""
+        found: list[Mongod] = []
+
+        def look() -> bool:
+            leaders = [m for m in self.members if hello(m).get("isWritablePrimary")]
+            found[:] = leaders
+            return len(leaders) == 1
+
+        _until(look)
+        return found[0]
+
+    @contextmanager
+    def killed(self) -> Iterator[Mongod]:
+        """SIGKILL the primary; it is started again at the end."""
+        member = self.primary()
+        os.kill(member.pid, signal.SIGKILL)
+        member.stop()
+        try:
+            yield member
+        finally:
+            member.start()
+
+    @contextmanager
+    def frozen(self) -> Iterator[Mongod]:
+        """SIGSTOP the primary; it goes on at the end, and still takes itself for the primary."""
+        member = self.primary()
+        os.kill(member.pid, signal.SIGSTOP)
+        try:
+            yield member
+        finally:
+            os.kill(member.pid, signal.SIGCONT)
+
+    def step_down(self) -> Mongod:
+        member = self.primary()
+        with _client(member) as client:
+            client.admin.command({"replSetStepDown": 10, "secondaryCatchUpPeriodSecs": 5})
+        return member
+
+    def wait_for_another(self, than: Mongod) -> Mongod:
+        """Wait until a member other than this one leads; that one need not answer."""
+        others = [member for member in self.members if member is not than]
+        found: list[Mongod] = []
+
+        def look() -> bool:
+            found[:] = [m for m in others if hello(m).get("isWritablePrimary")]
+            return bool(found)
+
+        _until(look)
+        return found[0]
+
+    def _states(self) -> list[str]:
+        for member in self.members:
+            try:
+                with _client(member) as client:
+                    members = client.admin.command("replSetGetStatus")["members"]
+                return [found["stateStr"] for found in members]
+            except PyMongoError:
+                continue
+        return []
+
+
+def hello(member: Mongod) -> dict[str, Any]:
+    try:
+        with _client(member) as client:
+            return dict(client.admin.command("hello"))
+    except PyMongoError:
+        return {}
+
+
+def _client(member: Mongod) -> MongoClient[dict[str, Any]]:
+    return MongoClient(member.uri, serverSelectionTimeoutMS=1000, socketTimeoutMS=15_000)
+
+
+def _until(done: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + DEADLINE
+    while not done():
+        assert time.monotonic() < deadline, "the replica set does not settle"
+        time.sleep(0.1)

@@ -1,0 +1,1 @@
+"""Requests that nobody would write: none makes the gateway fail, or answer what it does not say."""
