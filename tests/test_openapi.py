@@ -157,7 +157,7 @@ def test_an_operation_has_what_an_operation_has(operation: dict[str, Any]) -> No
     for status, response in operation["responses"].items():
         assert status.isdecimal() and len(status) == 3
         assert response["description"]
-        assert set(response) <= {"description", "headers", "content"}
+        assert set(response) <= {"description", "headers", "content", "links"}
 
 
 # The routes

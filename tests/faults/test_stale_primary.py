@@ -55,6 +55,13 @@ async def outcome(call: Awaitable[Any]) -> str:
     return found if isinstance(found, str) else "done"
 
 
+async def until_it_finds_the_new_primary(repository: MongoRepository) -> None:
+    for _ in range(5):
+        if await outcome(prompt(repository, OWNER)) != "StorageUnavailable":
+            return
+    raise AssertionError("the other gateway never found the new primary")
+
+
 class Commands(CommandListener):
     """Notes the read concern of each find."""
 
@@ -119,6 +126,7 @@ async def ask_the_deposed(replica_set: ReplicaSet) -> dict[str, str]:
                 await before(other, owners[case])
         with replica_set.frozen() as old:
             await asyncio.to_thread(replica_set.wait_for_another, old)
+            await until_it_finds_the_new_primary(other)
             for case, (_, meanwhile, *_) in CASES.items():
                 assert await outcome(meanwhile(other, owners[case])) == "done"
             asked = [
