@@ -33,6 +33,7 @@ INSIDE = ADAPTER | {
     "service",
     "validation",
     "vault",
+    "web_handlers",
 }
 DOOR = INSIDE | {"__init__", "plugin"}
 
@@ -56,7 +57,8 @@ MAY_IMPORT: Mapping[str, Set[str]] = {
     "vault": ADAPTER | {"keyring"},  # one adapter in two files
     "service": WORDS | {"ports", "audit"},
     "base_handler": ADAPTER | {"service"},
-    "handlers": ADAPTER | {"base_handler", "service"},
+    "web_handlers": frozenset({"base_handler"}),
+    "handlers": ADAPTER | {"base_handler", "service", "web_handlers"},
     "openapi": frozenset({"settings", "validation"}),
     "plugin": INSIDE,
     "__init__": WORDS | {"plugin", "settings"},
