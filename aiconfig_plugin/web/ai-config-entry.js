@@ -155,11 +155,11 @@ export class EntryView {
   #showKey() {
     const entry = this.#entry;
     const status = keyStatus(entry);
-    const { control } = this.fields.apiKeyEncrypted;
+    const { control, root } = this.fields.apiKeyEncrypted;
     const removing = entry.keyAction === "remove" && status !== "unset" && status !== "moved";
     const typing = !removing && (status !== "set" || entry.keyAction === "replace");
     this.#badge.textContent = removing ? "Will be removed" : KEY_STATUS[status];
-    this.#badge.dataset.status = removing ? "removing" : status;
+    root.dataset.status = this.#badge.dataset.status = removing ? "removing" : status;
     this.#keyText.textContent = removing ? "Removed when you save." : keyText(entry, status);
     this.#keyText.hidden = !this.#keyText.textContent || (typing && status === "set");
     control.hidden = !typing;
