@@ -1,8 +1,8 @@
 """The browser modules in ``web/``: public, and cached for as long as their content stays the same.
 
-Each file has two paths: ``/web/<digest>/<name>`` never changes and is cached for a year, and
-``/web/<name>`` redirects there. A module imports its neighbours by relative references, which a
-browser resolves against the path after the redirect, so a page never mixes two versions.
+Each file has two paths: what ``/web/<digest>/<name>`` answers never changes and is cached for a
+year, and ``/web/<name>`` leads there. A module leads there by exporting what that one exports: a
+redirect would make a second instance of it, for browsers know modules by the path asked for.
 """
 
 from __future__ import annotations
@@ -48,17 +48,22 @@ class WebFileHandler(BaseHandler):
     head = get
 
 
-class WebRedirectHandler(BaseHandler):
+class WebStableHandler(BaseHandler):
     """The way from a file's stable path to the path of its present content."""
 
     access = {"GET": Access.PUBLIC, "HEAD": Access.PUBLIC}
 
     async def get(self) -> None:
         name = self.request.path.rpartition("/")[2]
-        self.set_header("Cache-Control", "public, max-age=300")
         # Relative, so that it holds behind a proxy that puts a path in front.
-        self.set_header("Location", f"{_web().digest}/{name}")
-        self.set_status(307)
+        present = f"{_web().digest}/{name}"
+        self.set_header("Cache-Control", "public, max-age=300")
+        self.set_header("Content-Type", _TYPES[name.rpartition(".")[2]])
+        if name.endswith(".js"):
+            self.write(f'export * from "./{present}";\n')
+        else:
+            self.set_header("Location", present)
+            self.set_status(307)
 
     head = get
 
@@ -66,8 +71,8 @@ class WebRedirectHandler(BaseHandler):
 def web_routes() -> dict[str, type[BaseHandler]]:
     """Return the handler of each path under the prefix."""
     web = _web()
-    redirects = dict.fromkeys((f"/web/{name}" for name in web.files), WebRedirectHandler)
-    return {**redirects, **dict.fromkeys(map(_path, web.files), WebFileHandler)}
+    stable = dict.fromkeys((f"/web/{name}" for name in web.files), WebStableHandler)
+    return {**stable, **dict.fromkeys(map(_path, web.files), WebFileHandler)}
 
 
 def _path(name: str) -> str:

@@ -115,7 +115,7 @@ export class EntryView {
       this.#entry.isPaid = control.checked;
       this.#host.changed();
     });
-    const hint = "Its use costs money.";
+    const hint = "Using it costs money.";
     const id = `${this.#id}-paid`;
     return new Field({ id, label: "Paid", control, hint, class: "switch" });
   }

@@ -13,7 +13,7 @@
 
 import { AIConfigError, sealApiKey } from "./ai-config-client.js";
 import * as drafts from "./ai-config-draft.js";
-import { EntryView } from "./ai-config-entry.js";
+import { EntryList } from "./ai-config-list.js";
 import { describeFailure, describeViolation, renderConflict } from "./ai-config-notice.js";
 import { SettingsView } from "./ai-config-view.js";
 
@@ -21,7 +21,6 @@ import { SettingsView } from "./ai-config-view.js";
 /** @typedef {import("./ai-config-client.js").AIConfigClient} AIConfigClient */
 /** @typedef {import("./ai-config-client.js").Violation} Violation */
 /** @typedef {import("./ai-config-dom.js").Field} Field */
-/** @typedef {import("./ai-config-draft.js").DraftEntry} DraftEntry */
 
 /**
  * What is stored, with the state of each key, and its entity tag; null where there is nothing.
@@ -36,15 +35,14 @@ export class AIConfigSettings extends HTMLElement {
   #client = null;
   #stored = NOTHING;
   #draft = drafts.draftOf(null);
-  /** In the order of the draft. @type {Map<DraftEntry, EntryView>} */
-  #views = new Map();
   #busy = "";
   #view;
+  #list;
 
   constructor() {
     super();
     this.#view = new SettingsView(this.attachShadow({ mode: "open" }), {
-      add: () => this.#add(),
+      add: () => this.#list.add(),
       save: () => this.save(),
       discard: () => this.#discard(),
       remove: () => this.#removeAll(),
@@ -53,6 +51,7 @@ export class AIConfigSettings extends HTMLElement {
         this.#changed();
       },
     });
+    this.#list = new EntryList(this.#view, () => this.#changed());
   }
 
   connectedCallback() {
@@ -98,7 +97,8 @@ export class AIConfigSettings extends HTMLElement {
   async save() {
     if (!this.dirty) return;
     await this.#run("Saving…", async (client) => {
-      this.#clearErrors();
+      this.#list.clearErrors();
+      this.#view.prompt.setError("");
       this.#show(await this.#write(client));
       this.#view.announce("Saved.");
       this.#emit("ai-config-saved", { config: this.#stored.config });
@@ -241,65 +241,9 @@ export class AIConfigSettings extends HTMLElement {
   #show(stored, draft = drafts.draftOf(stored.config)) {
     this.#stored = stored;
     this.#draft = draft;
-    this.#views = new Map(draft.models.map((entry) => [entry, this.#makeView(entry)]));
-    this.#view.fill(this.#roots(), draft.prompt);
+    this.#list.show(draft.models);
+    this.#view.setPrompt(draft.prompt);
     this.#changed();
-  }
-
-  /** @param {DraftEntry} entry */
-  #makeView(entry) {
-    return new EntryView(entry, {
-      changed: () => this.#changed(),
-      move: (by) => this.#move(entry, by),
-      remove: () => this.#remove(entry),
-    });
-  }
-
-  #viewOf(/** @type {DraftEntry} */ entry) {
-    return /** @type {EntryView} */ (this.#views.get(entry));
-  }
-
-  #roots() {
-    return this.#draft.models.map((entry) => this.#viewOf(entry).root);
-  }
-
-  #add() {
-    const entry = drafts.newEntry();
-    this.#draft.models.push(entry);
-    this.#views.set(entry, this.#makeView(entry));
-    this.#view.order(this.#roots());
-    this.#changed();
-    this.#viewOf(entry).fields.provider.control.focus();
-  }
-
-  /**
-   * @param {DraftEntry} entry
-   * @param {-1 | 1} by
-   */
-  #move(entry, by) {
-    const { models } = this.#draft;
-    const from = models.indexOf(entry);
-    models.splice(from + by, 0, ...models.splice(from, 1));
-    this.#view.order(this.#roots());
-    this.#changed();
-    const { up, down } = this.#viewOf(entry);
-    const [pressed, other] = by < 0 ? [up, down] : [down, up];
-    (pressed.disabled ? other : pressed).focus();
-    const place = `${from + by + 1} of ${models.length}`;
-    this.#view.announce(`${drafts.nameOf(entry) || "The model"} is now ${place}.`);
-  }
-
-  /** @param {DraftEntry} entry */
-  #remove(entry) {
-    const { models } = this.#draft;
-    const at = models.indexOf(entry);
-    models.splice(at, 1);
-    this.#views.delete(entry);
-    this.#view.order(this.#roots());
-    this.#changed();
-    const next = models[at] ?? models[at - 1];
-    (next ? this.#viewOf(next).remove : this.#view.add).focus();
-    this.#view.announce(`${drafts.nameOf(entry) || "The model"} is removed.`);
   }
 
   #discard() {
@@ -310,13 +254,12 @@ export class AIConfigSettings extends HTMLElement {
   }
 
   #changed() {
-    const { models } = this.#draft;
-    models.forEach((entry, n) => this.#views.get(entry)?.place(n, models.length));
+    this.#list.place();
     this.#view.setState({
       busy: this.#busy,
       dirty: this.dirty,
       stored: this.#stored.config !== null,
-      full: models.length >= drafts.MAX_MODELS,
+      full: this.#list.isFull,
     });
   }
 
@@ -324,13 +267,6 @@ export class AIConfigSettings extends HTMLElement {
   #setBusy(busy) {
     this.#busy = busy;
     this.#changed();
-  }
-
-  #clearErrors() {
-    for (const view of this.#views.values()) {
-      for (const field of Object.values(view.fields)) field.setError("");
-    }
-    this.#view.prompt.setError("");
   }
 
   /**
@@ -364,9 +300,7 @@ export class AIConfigSettings extends HTMLElement {
   #fieldAt(pointer) {
     const [, top, index, member = "model"] = pointer.split("/");
     if (top === "system_prompt") return this.#view.prompt;
-    const entry = top === "models" && index ? this.#draft.models[Number(index)] : undefined;
-    const view = entry && this.#views.get(entry);
-    return view?.reveal(member) ?? null;
+    return top === "models" && index ? this.#list.fieldAt(Number(index), member) : undefined;
   }
 
   /**

@@ -56,7 +56,7 @@ export class SettingsView {
     this.#discard = button("Discard", host.discard, "quiet");
     this.#save = button("Save changes", host.save, "primary");
     this.#dialog = this.#makeDialog(host.remove);
-    this.#removeAll = button("Delete everything…", () => this.#dialog.showModal(), "danger");
+    this.#removeAll = button("Delete everything…", () => this.#dialog.showModal(), "danger delete");
     this.#form = this.#makeForm();
     const main = h("div", { class: "settings", lang: "en", hidden: true });
     main.append(this.#notice, this.#conflict, this.#loading, this.#form, this.#live, this.#dialog);
@@ -94,13 +94,9 @@ export class SettingsView {
     this.#live.textContent = text;
   }
 
-  /**
-   * @param {HTMLElement[]} entries
-   * @param {string} prompt
-   */
-  fill(entries, prompt) {
-    this.order(entries);
-    this.prompt.control.value = prompt;
+  /** @param {string} text */
+  setPrompt(text) {
+    this.prompt.control.value = text;
     this.#count();
   }
 
@@ -156,7 +152,7 @@ export class SettingsView {
         h("h2", { id: "prompt-title" }, "System prompt"),
         this.prompt.root,
       ),
-      h("div", { class: "delete" }, this.#removeAll),
+      this.#removeAll,
       h("div", { class: "bar" }, this.#state, this.#discard, this.#save),
     );
   }
