@@ -123,6 +123,7 @@ export class EntryView {
   #key() {
     const control = h("input", { type: "password", name: "apiKey", autocomplete: "off" });
     control.spellcheck = false;
+    control.value = this.#entry.newKey;
     control.addEventListener("input", () => {
       this.#entry.newKey = control.value;
       this.#host.changed();

@@ -160,12 +160,12 @@ export class SettingsView {
   /** @param {(text: string) => void} changed */
   #makePrompt(changed) {
     const control = h("textarea", { rows: 6, name: "system_prompt" });
+    const hint = "What every model is told first.";
+    const field = new Field({ id: "prompt", label: "Instructions", control, hint });
     control.addEventListener("input", () => {
       this.#count();
       changed(control.value);
     });
-    const hint = "What every model is told first.";
-    const field = new Field({ id: "prompt", label: "Instructions", control, hint });
     const foot = h("div", { class: "prompt-foot" }, field.hint, this.#counter);
     control.after(foot);
     return field;

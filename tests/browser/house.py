@@ -52,6 +52,10 @@ class House:
         with MongoClient[dict[str, Any]](self.mongod.uri) as client:
             client["aiconfig"]["ai_model_configs"].delete_many({})
 
+    def change_document(self, change: dict[str, Any]) -> None:
+        with MongoClient[dict[str, Any]](self.mongod.uri) as client:
+            client["aiconfig"]["ai_model_configs"].update_one({}, {"$set": change})
+
     def documents(self) -> list[dict[str, Any]]:
         with MongoClient[dict[str, Any]](self.mongod.uri) as client:
             return list(client["aiconfig"]["ai_model_configs"].find())

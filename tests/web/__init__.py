@@ -1,1 +1,0 @@
-"""Tests of the browser modules that need no browser."""
