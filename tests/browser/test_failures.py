@@ -87,6 +87,7 @@ def test_the_last_model_cannot_be_removed(saved: User) -> None:
 
 
 def conflict(user: User) -> None:
+    user.page.bring_to_front()
     user.prompt.fill("My own words.")
     user.fill(1, Model="gpt-4o")
     user.button("Save changes").click()
