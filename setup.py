@@ -25,6 +25,7 @@ TEST = [
     "hypothesis>=6.100",
     "pip>=22.3",  # the first with --python
     *METRICS,
+    "playwright>=1.49",
     "pytest>=8,<10",  # pytest-tornado 0.8.1 uses what pytest 10 removes
     "pytest-cov>=5",
     "pytest-tornado>=0.8.1",
@@ -70,8 +71,8 @@ setup(
     # The schemas lie at the top, where they are read on their own, and install inside the package.
     package_dir={"aiconfig_plugin": "aiconfig_plugin", "aiconfig_plugin.schemas": "schemas"},
     package_data={
-        "aiconfig_plugin": ["py.typed"],
-        "aiconfig_plugin.demo": ["*.css", "*.html", "*.js"],
+        "aiconfig_plugin": ["py.typed", "web/*.css", "web/*.js"],
+        "aiconfig_plugin.demo": ["page/*.css", "page/*.html", "page/*.js"],
         "aiconfig_plugin.schemas": ["*.json"],
     },
     include_package_data=False,

@@ -35,6 +35,7 @@ INSIDE = ADAPTER | {
     "service",
     "validation",
     "vault",
+    "web_handlers",
 }
 DOOR = INSIDE | {"__init__", "plugin"}
 
@@ -65,7 +66,8 @@ MAY_IMPORT: Mapping[str, Set[str]] = {
     "challenge": WORDS,
     "cors": frozenset(),
     "base_handler": ADAPTER | {"challenge", "cors", "metrics", "service"},
-    "handlers": ADAPTER | {"base_handler", "service"},
+    "web_handlers": frozenset({"base_handler"}),
+    "handlers": ADAPTER | {"base_handler", "service", "web_handlers"},
     "openapi": frozenset({"settings", "validation"}),
     "plugin": INSIDE,
     "__init__": WORDS | {"plugin", "settings"},

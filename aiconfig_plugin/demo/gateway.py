@@ -19,6 +19,14 @@ from tornado.httpserver import HTTPServer
 from aiconfig_plugin import AIConfigPlugin, Settings
 from aiconfig_plugin.demo.authorization_server import AuthorizationServer
 from aiconfig_plugin.demo.mongod import Mongod
+from aiconfig_plugin.demo.page import (
+    AskHandler,
+    AssetHandler,
+    LogOutHandler,
+    PageHandler,
+    WhoHandler,
+)
+from aiconfig_plugin.demo.provider import provider_application
 from aiconfig_plugin.errors import ConfigurationError
 from aiconfig_plugin.keyring_file import create_keyring
 
@@ -63,6 +71,7 @@ async def run_demo(
         # First what fails at once: a port that is taken, a directory that cannot be written.
         gateway_listener = _bind(stack, port)
         server_listener = _bind(stack, port + 1)
+        provider_listener = _bind(stack)
         keyring = _prepare(data)
         uri = mongodb_uri or await _start_mongod(stack, data / "mongodb")
         _serve(stack, server.application(), server_listener)
@@ -77,7 +86,8 @@ async def run_demo(
             )
         )
         stack.push_async_callback(plugin.close)
-        app = tornado.web.Application([("/", IndexHandler, {"issuer": issuer})])
+        _serve(stack, provider_application(), provider_listener)
+        app = tornado.web.Application(_routes(plugin, provider_listener.getsockname()[1]))
         plugin.mount(app)
         await plugin.start()
         _serve(stack, app, gateway_listener)
@@ -86,11 +96,24 @@ async def run_demo(
         await stop.wait()
 
 
-def _bind(stack: AsyncExitStack, port: int) -> socket.socket:
-    if not 0 < port < 65536:
+def _routes(plugin: AIConfigPlugin, provider_port: int) -> list[Any]:
+    provider = f"http://{_HOST}:{provider_port}/v1/chat/completions"
+    settings = plugin.settings
+    return [
+        ("/", PageHandler, {"issuer": settings.issuer, "api": settings.prefix}),
+        (r"/page/([a-z]+\.(?:js|css))", AssetHandler),
+        ("/demo/who", WhoHandler, {"plugin": plugin}),
+        ("/demo/log-out", LogOutHandler, {"plugin": plugin}),
+        ("/demo/ask", AskHandler, {"plugin": plugin, "provider": provider}),
+    ]
+
+
+def _bind(stack: AsyncExitStack, port: int | None = None) -> socket.socket:
+    """Listen on a port, or without one on any that is free."""
+    if port is not None and not 0 < port < 65536:
         raise ConfigurationError("--port must be a number from 1 to 65534.")
     try:
-        listener = socket.create_server((_HOST, port), backlog=128)
+        listener = socket.create_server((_HOST, port or 0), backlog=128)
     except OSError as err:
         why = "is taken" if err.errno == errno.EADDRINUSE else "cannot be used"
         raise ConfigurationError(f"Port {port} {why}: choose another with --port.") from err
@@ -131,24 +154,6 @@ def _serve(stack: AsyncExitStack, app: tornado.web.Application, listener: socket
     http.add_socket(listener)
     stack.push_async_callback(http.close_all_connections)
     stack.callback(http.stop)
-
-
-class IndexHandler(tornado.web.RequestHandler):
-    """Says what runs where."""
-
-    def initialize(self, issuer: str) -> None:
-        self.issuer = issuer
-
-    def get(self) -> None:
-        self.set_header("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
-        self.set_header("X-Content-Type-Options", "nosniff")
-        self.finish(
-            '<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n'
-            "<title>aiconfig demo</title>\n<h1>aiconfig demo</h1>\n"
-            "<p>This gateway serves <code>/api/v1/&hellip;/ai-model-config</code>. "
-            f"The authorization server is at <code>{self.issuer}</code>.</p>\n"
-            "<p>The terminal shows commands to copy.</p>\n"
-        )
 
 
 def _text(url: str, server: AuthorizationServer, data: Path, store: str) -> str:

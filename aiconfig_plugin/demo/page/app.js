@@ -1,0 +1,105 @@
+// The page around the element: logs in, gives the element its client, and asks the gateway.
+
+import { Session } from "./oauth.js";
+
+const { issuer = "", api = "" } = document.documentElement.dataset;
+const session = new Session({
+  issuer,
+  clientId: "demo-spa",
+  scope: "ai-config:read ai-config:write",
+});
+
+/** @param {string} id */
+const byId = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
+
+const [message, answer] = [byId("message"), byId("answer")];
+const question = /** @type {HTMLInputElement} */ (byId("question"));
+const settings = /** @type {any} */ (document.querySelector("ai-config-settings"));
+
+/** @param {string} text */
+function say(text) {
+  message.textContent = text;
+  message.hidden = !text;
+}
+
+/**
+ * Call the gateway's own routes, which are the host's and not the plugin's.
+ * @param {string} path
+ * @param {object} [body]
+ */
+async function call(path, body) {
+  const headers = { Authorization: `Bearer ${await session.getToken()}` };
+  return fetch(path, { method: "POST", headers, body: body && JSON.stringify(body) });
+}
+
+async function show() {
+  const loggedIn = session.isLoggedIn;
+  for (const id of ["account", "settings", "use"]) byId(id).hidden = !loggedIn;
+  byId("welcome").hidden = loggedIn;
+  answer.replaceChildren();
+  if (!loggedIn) {
+    settings.client = null;
+    return;
+  }
+  const { AIConfigClient } = await import(`${api}/web/ai-config-client.js`);
+  const { user } = await (await call("/demo/who")).json();
+  byId("user").textContent = user;
+  settings.client = new AIConfigClient({ baseURL: api, getToken: () => session.getToken() });
+}
+
+/** @param {string} title @param {[string, string][]} facts */
+function showAnswer(title, facts = []) {
+  const text = document.createElement("p");
+  text.textContent = title;
+  const list = document.createElement("dl");
+  for (const [name, value] of facts) {
+    const [term, description] = [document.createElement("dt"), document.createElement("dd")];
+    term.textContent = name;
+    description.textContent = value;
+    list.append(term, description);
+  }
+  answer.replaceChildren(text, list);
+}
+
+async function ask() {
+  const response = await call("/demo/ask", { message: question.value });
+  const reply = await response.json();
+  if (!response.ok) {
+    showAnswer(reply.error);
+    return;
+  }
+  showAnswer(reply.answer, [
+    ["Model", `${reply.provider} · ${reply.model}`],
+    ["Key used", reply.fingerprint ?? "none"],
+  ]);
+}
+
+byId("log-in").addEventListener("click", () => session.logIn().catch(report));
+
+byId("log-out").addEventListener("click", async () => {
+  // The gateway remembers for some seconds that a token is good: it is told to forget that.
+  await call("/demo/log-out").catch(() => null);
+  await session.logOut().catch(report);
+  await show();
+  byId("log-in").focus();
+});
+
+byId("ask").addEventListener("submit", (event) => {
+  event.preventDefault();
+  ask().catch(() => showAnswer("The gateway cannot be reached."));
+});
+
+document.addEventListener("ai-config-unauthorized", (event) => {
+  const { interactive, waitUntil } = /** @type {CustomEvent} */ (event).detail;
+  waitUntil(interactive ? session.logInBeside() : session.refresh());
+});
+
+/** @param {unknown} error */
+function report(error) {
+  const offline = "The log-in server cannot be reached.";
+  say(error instanceof TypeError ? offline : /** @type {Error} */ (error).message);
+}
+
+await session.handleRedirect().catch(report);
+await import(`${api}/web/ai-config-settings.js`);
+await show().catch(report);

@@ -1,0 +1,95 @@
+// Small parts that the settings are made of. Nothing here is parsed from a string of HTML.
+
+/**
+ * @template {keyof HTMLElementTagNameMap} Tag
+ * @param {Tag} tag
+ * @param {Record<string, string | number | boolean | null | ((event: any) => void)>} [attributes]
+ *   a function listens to the event of that name; true is an empty attribute, false and null none
+ * @param {...(Node | string)} children
+ * @returns {HTMLElementTagNameMap[Tag]}
+ */
+export function h(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (typeof value === "function") element.addEventListener(name, value);
+    else if (value !== false && value !== null) {
+      element.setAttribute(name, value === true ? "" : String(value));
+    }
+  }
+  element.append(...children);
+  return element;
+}
+
+const ICONS = {
+  up: "M8 13V3M3.5 7.5 8 3l4.5 4.5",
+  down: "M8 3v10M3.5 8.5 8 13l4.5-4.5",
+  remove: "M3 4.5h10M6.5 4.5V3h3v1.5M4.5 4.5l.5 8.5h6l.5-8.5M6.8 7v3.5M9.2 7v3.5",
+  add: "M8 3v10M3 8h10",
+};
+
+/** @param {keyof typeof ICONS} name */
+export function icon(name) {
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  svg.setAttribute("viewBox", "0 0 16 16");
+  svg.setAttribute("aria-hidden", "true");
+  const path = document.createElementNS(svg.namespaceURI, "path");
+  path.setAttribute("d", ICONS[name]);
+  svg.append(path);
+  return svg;
+}
+
+/**
+ * @param {string} text
+ * @param {() => void} click
+ * @param {string} [kind] `primary`, `danger`, `quiet`
+ */
+export function button(text, click, kind = "") {
+  return h("button", { type: "button", class: kind, click }, text);
+}
+
+/**
+ * @param {keyof typeof ICONS} name
+ * @param {() => void} click
+ */
+export function iconButton(name, click) {
+  return h("button", { type: "button", class: "icon", click }, icon(name));
+}
+
+/** @typedef {HTMLInputElement | HTMLTextAreaElement} Control */
+
+/** A control with its label, a hint and a place for what is wrong with it. */
+export class Field {
+  #describedBy;
+
+  /**
+   * @param {object} given
+   * @param {string} given.id unique in its shadow tree
+   * @param {string} given.label
+   * @param {Control} given.control
+   * @param {string} [given.hint]
+   * @param {string} [given.class]
+   * @param {string[]} [given.describedBy] ids of what else describes the control
+   */
+  constructor({ id, label, control, hint = "", class: kind = "", describedBy = [] }) {
+    this.control = control;
+    this.error = h("p", { class: "error", id: `${id}-error`, hidden: true });
+    this.hint = h("p", { class: "hint", id: `${id}-hint`, hidden: !hint }, hint);
+    this.#describedBy = hint ? [...describedBy, this.hint.id] : describedBy;
+    control.id = id;
+    const labels = h("label", { for: id }, label);
+    this.root = h("div", { class: `field ${kind}` }, labels, control, this.hint, this.error);
+    control.addEventListener("input", () => this.setError(""));
+    this.setError("");
+  }
+
+  /** @param {string} text empty where nothing is wrong */
+  setError(text) {
+    this.error.textContent = text;
+    this.error.hidden = !text;
+    const ids = text ? [...this.#describedBy, this.error.id] : this.#describedBy;
+    if (text) this.control.setAttribute("aria-invalid", "true");
+    else this.control.removeAttribute("aria-invalid");
+    if (ids.length) this.control.setAttribute("aria-describedby", ids.join(" "));
+    else this.control.removeAttribute("aria-describedby");
+  }
+}

@@ -1,0 +1,112 @@
+// The entries in their order: adding, moving and removing them, and where the focus goes then.
+
+import { MAX_MODELS, nameOf, newEntry } from "./ai-config-draft.js";
+import { EntryView } from "./ai-config-entry.js";
+
+/** @typedef {import("./ai-config-draft.js").DraftEntry} DraftEntry */
+/** @typedef {import("./ai-config-view.js").SettingsView} SettingsView */
+
+export class EntryList {
+  #view;
+  #changed;
+  /** The draft's own, changed in place. @type {DraftEntry[]} */
+  #models = [];
+  /** @type {Map<DraftEntry, EntryView>} */
+  #views = new Map();
+
+  /**
+   * @param {SettingsView} view
+   * @param {() => void} changed
+   */
+  constructor(view, changed) {
+    this.#view = view;
+    this.#changed = changed;
+  }
+
+  /** @param {DraftEntry[]} models */
+  show(models) {
+    this.#models = models;
+    this.#views = new Map(models.map((entry) => [entry, this.#makeView(entry)]));
+    this.#order();
+  }
+
+  add() {
+    const entry = newEntry();
+    this.#models.push(entry);
+    this.#views.set(entry, this.#makeView(entry));
+    this.#order();
+    this.#changed();
+    this.#viewOf(entry).fields.provider.control.focus();
+  }
+
+  get isFull() {
+    return this.#models.length >= MAX_MODELS;
+  }
+
+  /** Number and name the entries anew. */
+  place() {
+    this.#models.forEach((entry, n) => this.#viewOf(entry).place(n, this.#models.length));
+  }
+
+  clearErrors() {
+    for (const view of this.#views.values()) {
+      for (const field of Object.values(view.fields)) field.setError("");
+    }
+  }
+
+  /**
+   * Return the field of an entry's member, where it can be seen; undefined where there is none.
+   *
+   * @param {number} index
+   * @param {string} member
+   */
+  fieldAt(index, member) {
+    const entry = this.#models[index];
+    return entry && this.#viewOf(entry).reveal(member);
+  }
+
+  /** @param {DraftEntry} entry */
+  #makeView(entry) {
+    return new EntryView(entry, {
+      changed: this.#changed,
+      move: (by) => this.#move(entry, by),
+      remove: () => this.#remove(entry),
+    });
+  }
+
+  #viewOf(/** @type {DraftEntry} */ entry) {
+    return /** @type {EntryView} */ (this.#views.get(entry));
+  }
+
+  #order() {
+    this.#view.order(this.#models.map((entry) => this.#viewOf(entry).root));
+  }
+
+  /**
+   * @param {DraftEntry} entry
+   * @param {-1 | 1} by
+   */
+  #move(entry, by) {
+    const to = this.#models.indexOf(entry) + by;
+    this.#models.splice(to, 0, ...this.#models.splice(to - by, 1));
+    this.#order();
+    this.#changed();
+    const { up, down } = this.#viewOf(entry);
+    const [pressed, other] = by < 0 ? [up, down] : [down, up];
+    (pressed.disabled ? other : pressed).focus();
+    const name = nameOf(entry) || "The model";
+    this.#view.announce(`${name} is now ${to + 1} of ${this.#models.length}.`);
+  }
+
+  /** @param {DraftEntry} entry */
+  #remove(entry) {
+    const at = this.#models.indexOf(entry);
+    this.#models.splice(at, 1);
+    this.#views.delete(entry);
+    this.#order();
+    this.#changed();
+    const next = this.#models[at] ?? this.#models[at - 1];
+    (next ? this.#viewOf(next).remove : this.#view.add).focus();
+    this.#view.announce(`${nameOf(entry) || "The model"} is removed.`);
+  }
+}

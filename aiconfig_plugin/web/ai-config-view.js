@@ -1,0 +1,203 @@
+// What <ai-config-settings> looks like around the entries: shell, phases, notices, live regions.
+
+import { Field, button, h, icon } from "./ai-config-dom.js";
+import { MAX_PROMPT, codePoints } from "./ai-config-draft.js";
+import { renderNotice } from "./ai-config-notice.js";
+
+/** @typedef {import("./ai-config-notice.js").Notice} Notice */
+
+const STYLE = new URL("./ai-config-settings.css", import.meta.url).href;
+
+const PROVIDERS = [
+  "Anthropic", "Azure OpenAI", "Cohere", "DeepSeek", "Google", "Groq", "Hugging Face", "Mistral",
+  "Ollama", "OpenAI", "OpenRouter", "Perplexity", "Together AI", "xAI",
+];
+const TYPES = ["chat", "completion", "embedding", "image", "audio"];
+
+const count = new Intl.NumberFormat("en");
+
+/**
+ * @typedef {object} Host
+ * @property {() => void} add
+ * @property {() => void} save
+ * @property {() => void} discard
+ * @property {() => void} remove
+ * @property {(text: string) => void} prompt
+ */
+
+/** `empty`: no client yet; `choosing`: both versions of a conflict are shown. */
+/** @typedef {"empty" | "loading" | "ready" | "choosing"} Phase */
+
+export class SettingsView {
+  /** @type {Phase} */
+  #phase = "empty";
+  #notice = h("div", { role: "alert" });
+  #conflict = h("div", {});
+  #live = h("div", { class: "visually-hidden", role: "status" });
+  #loading = h("p", { class: "loading", hidden: true }, "Loading your settings…");
+  #none = h("p", { class: "none" }, "No models yet. Add the first one you want to use.");
+  #state = h("p", { class: "state" });
+  #counter = h("span", { class: "counter" });
+  #list = h("ol", { role: "list" });
+  #form;
+  #discard;
+  #save;
+  #removeAll;
+  #dialog;
+
+  /**
+   * @param {ShadowRoot} root
+   * @param {Host} host
+   */
+  constructor(root, host) {
+    this.prompt = this.#makePrompt(host.prompt);
+    this.add = h("button", { type: "button", class: "add", click: host.add });
+    this.add.append(icon("add"), "Add a model");
+    this.#discard = button("Discard", host.discard, "quiet");
+    this.#save = button("Save changes", host.save, "primary");
+    this.#dialog = this.#makeDialog(host.remove);
+    this.#removeAll = button("Delete everything…", () => this.#dialog.showModal(), "danger delete");
+    this.#form = this.#makeForm();
+    const main = h("div", { class: "settings", lang: "en", hidden: true });
+    main.append(this.#notice, this.#conflict, this.#loading, this.#form, this.#live, this.#dialog);
+    // Unstyled for a moment would be a flash; without its style, at last, it is still a form.
+    const show = () => main.removeAttribute("hidden");
+    root.append(h("link", { rel: "stylesheet", href: STYLE, load: show, error: show }), main);
+    this.setPhase("empty");
+  }
+
+  /** Return the phase before. @param {Phase} phase */
+  setPhase(phase) {
+    const before = this.#phase;
+    this.#phase = phase;
+    this.#loading.hidden = phase !== "loading";
+    this.#form.hidden = phase !== "ready";
+    if (phase !== "choosing") this.#conflict.replaceChildren();
+    return before;
+  }
+
+  /** @param {HTMLElement} conflict */
+  showConflict(conflict) {
+    this.setPhase("choosing");
+    this.#conflict.replaceChildren(conflict);
+    conflict.querySelector("h2")?.focus();
+  }
+
+  /** @param {Notice | null} notice */
+  showNotice(notice) {
+    this.#notice.replaceChildren(...(notice ? [renderNotice(notice)] : []));
+    this.#notice.scrollIntoView?.({ block: "nearest" });
+  }
+
+  /** Say it to those who listen. @param {string} text */
+  announce(text) {
+    this.#live.textContent = text;
+  }
+
+  /** @param {string} text */
+  setPrompt(text) {
+    this.prompt.control.value = text;
+    this.#count();
+  }
+
+  /** @param {HTMLElement[]} entries */
+  order(entries) {
+    this.#list.replaceChildren(...entries);
+    this.#none.hidden = entries.length > 0;
+  }
+
+  /**
+   * @param {{busy: string, dirty: boolean, stored: boolean, full: boolean}} state `busy` says what
+   *   is under way; while it is, nothing can be changed
+   */
+  setState({ busy, dirty, stored, full }) {
+    const rest = stored ? "All changes are saved" : "Nothing is saved yet";
+    this.#state.textContent = busy || (dirty ? "Unsaved changes" : rest);
+    this.#state.dataset.state = busy ? "busy" : dirty ? "dirty" : "clean";
+    this.#form.setAttribute("aria-busy", String(Boolean(busy)));
+    for (const part of this.#form.children) {
+      if (!part.contains(this.#save)) part.toggleAttribute("inert", Boolean(busy));
+    }
+    // Not "disabled", which would take the focus away from who has just pressed it.
+    this.#save.setAttribute("aria-disabled", String(!dirty || Boolean(busy)));
+    this.#discard.setAttribute("aria-disabled", String(!dirty || Boolean(busy)));
+    this.#removeAll.hidden = !stored;
+    this.add.disabled = full;
+  }
+
+  #makeForm() {
+    const options = (/** @type {string} */ id, /** @type {string[]} */ values) =>
+      h("datalist", { id }, ...values.map((value) => h("option", { value })));
+    return h(
+      "div",
+      { class: "form", hidden: true },
+      h(
+        "section",
+        { "aria-labelledby": "models-title" },
+        h("h2", { id: "models-title" }, "Models"),
+        h(
+          "p",
+          { class: "hint" },
+          "The first one that fits is used. Keys are encrypted before they leave this page.",
+        ),
+        this.#none,
+        this.#list,
+        this.add,
+        options("providers", PROVIDERS),
+        options("types", TYPES),
+      ),
+      h(
+        "section",
+        { "aria-labelledby": "prompt-title" },
+        h("h2", { id: "prompt-title" }, "System prompt"),
+        this.prompt.root,
+      ),
+      this.#removeAll,
+      h("div", { class: "bar" }, this.#state, this.#discard, this.#save),
+    );
+  }
+
+  /** @param {(text: string) => void} changed */
+  #makePrompt(changed) {
+    const control = h("textarea", { rows: 6, name: "system_prompt" });
+    const hint = "What every model is told first.";
+    const field = new Field({ id: "prompt", label: "Instructions", control, hint });
+    control.addEventListener("input", () => {
+      this.#count();
+      changed(control.value);
+    });
+    const foot = h("div", { class: "prompt-foot" }, field.hint, this.#counter);
+    control.after(foot);
+    return field;
+  }
+
+  #count() {
+    const used = codePoints(this.prompt.control.value);
+    this.#counter.textContent = `${count.format(used)} of ${count.format(MAX_PROMPT)}`;
+    this.#counter.toggleAttribute("data-over", used > MAX_PROMPT);
+    const over = used - MAX_PROMPT;
+    const text = `${count.format(over)} ${over === 1 ? "character" : "characters"} too many.`;
+    this.prompt.setError(over > 0 ? text : "");
+  }
+
+  /** @param {() => void} remove */
+  #makeDialog(remove) {
+    const dialog = h("dialog", { "aria-labelledby": "delete-title" });
+    const close = () => dialog.close();
+    const sure = () => {
+      close();
+      remove();
+    };
+    dialog.append(
+      h("h2", { id: "delete-title" }, "Delete everything?"),
+      h("p", {}, "All models, their keys and the system prompt are deleted for good."),
+      h(
+        "div",
+        { class: "dialog-actions" },
+        button("Keep my settings", close),
+        button("Delete everything", sure, "danger filled"),
+      ),
+    );
+    return dialog;
+  }
+}

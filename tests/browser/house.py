@@ -1,0 +1,127 @@
+"""The demo's servers in a thread of their own, and a user in front of them."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+import threading
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Locator, Page
+from pymongo import MongoClient
+
+from aiconfig_plugin.demo.gateway import run_demo
+from aiconfig_plugin.demo.mongod import Mongod, free_port
+
+SETTINGS = "ai-config-settings"
+
+
+class House:
+    """Runs ``aiconfig demo`` over a MongoDB that a test may stop and start."""
+
+    def __init__(self, data: Path) -> None:
+        self.mongod = Mongod(data / "mongodb")
+        self.mongod.start()
+        self.port = _two_free_ports()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.issuer = f"http://127.0.0.1:{self.port + 1}"
+        self._data = data / "demo"
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._demo()))
+        self._thread.start()
+        assert self._ready.wait(30), "the demo did not start"
+
+    async def _demo(self) -> None:
+        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+        await run_demo(
+            self.port,
+            self._data,
+            mongodb_uri=self.mongod.uri,
+            ready=lambda _text: self._ready.set(),
+            stop=self._stop,
+        )
+
+    def close(self) -> None:
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(30)
+        self.mongod.stop()
+
+    def forget_everything(self) -> None:
+        with MongoClient[dict[str, Any]](self.mongod.uri) as client:
+            client["aiconfig"]["ai_model_configs"].delete_many({})
+
+    def change_document(self, change: dict[str, Any]) -> None:
+        with MongoClient[dict[str, Any]](self.mongod.uri) as client:
+            client["aiconfig"]["ai_model_configs"].update_one({}, {"$set": change})
+
+    def documents(self) -> list[dict[str, Any]]:
+        with MongoClient[dict[str, Any]](self.mongod.uri) as client:
+            return list(client["aiconfig"]["ai_model_configs"].find())
+
+
+class User:
+    """A user at one page of the demo."""
+
+    def __init__(self, page: Page, house: House) -> None:
+        self.page = page
+        self.house = house
+        self.tokens: list[dict[str, Any]] = []
+        """What the authorization server has handed out to this page, the newest last."""
+        page.on("response", self._see)
+
+    def _see(self, response: Any) -> None:
+        if response.url == f"{self.house.issuer}/token" and response.ok:
+            self.tokens.append(response.json())
+
+    def log_in(self, name: str = "alice") -> None:
+        self.page.goto(self.house.url)
+        self.page.get_by_role("button", name="Log in").click()
+        fill_login(self.page, name)
+        self.page.get_by_role("heading", name="Models").wait_for()
+
+    def entry(self, number: int = 1) -> Locator:
+        return self.page.locator(f"{SETTINGS} .entry").nth(number - 1)
+
+    def fill(self, number: int = 1, **fields: str) -> None:
+        """Fill in the fields of an entry by their labels; ``API_key`` is "API key"."""
+        for label, value in fields.items():
+            self.entry(number).get_by_label(label.replace("_", " "), exact=True).fill(value)
+
+    def add(self, **fields: str) -> None:
+        self.button("Add a model").click()
+        self.fill(self.page.locator(f"{SETTINGS} .entry").count(), **fields)
+
+    def button(self, name: str | re.Pattern[str]) -> Locator:
+        return self.page.get_by_role("button", name=name)
+
+    def save(self) -> None:
+        self.button("Save changes").click()
+        self.page.get_by_text("All changes are saved").wait_for()
+
+    @property
+    def prompt(self) -> Locator:
+        return self.page.get_by_label("Instructions")
+
+    @property
+    def alert(self) -> Locator:
+        return self.page.locator(f"{SETTINGS} [role=alert]")
+
+
+def fill_login(page: Page, name: str) -> None:
+    page.get_by_label("User name").fill(name)
+    page.get_by_label("Password").fill(name)
+    page.get_by_role("button", name="Log in and allow").click()
+
+
+def _two_free_ports() -> int:
+    """Return a port that was free a moment ago, as was the next."""
+    while True:
+        port = free_port()
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port + 1))
+            except OSError:
+                continue
+        return port

@@ -1,0 +1,208 @@
+"""The page for everyone: axe, the order of the tab key, small and enlarged pages; screenshots."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import BrowserContext, expect
+
+from .house import SETTINGS, House, User
+
+VIOLATIONS = """async () => {
+  const { violations } = await axe.run(document, { resultTypes: ["violations"] });
+  return violations.map(({ id, nodes }) => [id, ...nodes.map(({ html }) => html)]);
+}"""
+SETTLED = "() => document.getAnimations().every((one) => one.playState === 'finished')"
+
+Check = Callable[[str], None]
+
+
+@pytest.fixture
+def check(alice: User, axe: str, shots: Path) -> Check:
+    """Runs axe in light and in dark, and takes a picture of each."""
+
+    def run(name: str) -> None:
+        page = alice.page
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+            page.wait_for_function(SETTLED)
+            if not page.evaluate("'axe' in window"):
+                page.evaluate(axe)
+            assert page.evaluate(VIOLATIONS) == [], (name, scheme)
+            page.screenshot(path=shots / f"{name}-{scheme}.png")
+
+    return run
+
+
+@pytest.fixture
+def filled(alice: User) -> Iterator[User]:
+    """A page high enough for all of its settings: a paid model, a local one, a prompt."""
+    alice.page.set_viewport_size({"width": 1024, "height": 1280})
+    alice.add(Provider="OpenAI", Model="gpt-4", API_key="sk-demo-0123456789abcdefghij")
+    alice.entry(1).get_by_role("switch").check()
+    alice.add(Provider="Ollama", Model="llama3")
+    alice.prompt.fill("You are a helpful AI assistant.")
+    alice.save()
+    yield alice
+
+
+def test_axe_finds_nothing_before_anything_is_saved(alice: User, check: Check) -> None:
+    check("empty")
+
+
+def test_axe_finds_nothing_on_a_filled_page(filled: User, check: Check) -> None:
+    filled.page.get_by_label("Message").fill("Hello")
+    filled.button("Send").click()
+    filled.page.get_by_text("Key used").wait_for()
+    check("filled")
+
+
+def test_axe_finds_nothing_among_errors(filled: User, check: Check) -> None:
+    filled.fill(1, Type="Chat!")
+    filled.fill(2, Model="")
+    filled.button("Replace the key of OpenAI · gpt-4").click()
+    filled.prompt.fill("x" * 32769)
+    filled.button("Save changes").click()
+    filled.alert.get_by_text("3 fields need your attention").wait_for()
+    check("errors")
+
+
+def test_axe_finds_nothing_in_a_conflict(
+    filled: User, check: Check, context: BrowserContext, house: House
+) -> None:
+    other = User(context.new_page(), house)
+    other.log_in()
+    other.prompt.fill("From the other tab.\n" * 30)
+    other.save()
+    filled.page.bring_to_front()
+    filled.prompt.fill("My own words.")
+    filled.button("Save changes").click()
+    filled.page.get_by_text("Changed somewhere else").wait_for()
+    check("conflict")
+
+
+def test_axe_finds_nothing_when_a_key_needs_re_entry(
+    filled: User, check: Check, house: House
+) -> None:
+    house.change_document({"models.0.key.kid": "gone"})
+    filled.log_in()
+    filled.fill(2, API_key="sk-demo-0123456789abcdefghij")
+    expect(filled.entry(1).locator(".badge")).to_have_text("Needs re-entry")
+    check("re-entry")
+
+
+def test_axe_finds_nothing_in_the_question_before_a_deletion(filled: User, check: Check) -> None:
+    filled.button("Delete everything…").click()
+    check("delete")
+
+
+def test_axe_finds_nothing_offline(filled: User, check: Check, context: BrowserContext) -> None:
+    context.set_offline(True)
+    filled.prompt.fill("My own words.")
+    filled.button("Save changes").click()
+    filled.page.get_by_text("You are offline").wait_for()
+    check("offline")
+
+
+def focused(user: User) -> str:
+    """The accessible name of what has the focus, also inside the element."""
+    name: str = user.page.evaluate(
+        """() => {
+          let at = document.activeElement;
+          while (at.shadowRoot?.activeElement) at = at.shadowRoot.activeElement;
+          return at.getAttribute("aria-label") ?? at.labels?.[0]?.textContent ?? at.textContent;
+        }"""
+    )
+    return name.strip()
+
+
+def test_the_tab_key_goes_through_the_page_as_it_reads(filled: User) -> None:
+    filled.prompt.fill("Be brief.")
+    filled.button("Log out").focus()
+    reached = []
+    for _ in range(22):
+        filled.page.keyboard.press("Tab")
+        reached.append(focused(filled))
+    gpt, llama = "OpenAI · gpt-4", "Ollama · llama3"
+    assert reached == [
+        *(f"Move {gpt} down", f"Remove {gpt}", "Provider", "Model", "Type"),
+        *(f"Replace the key of {gpt}", f"Remove the key of {gpt}", "Paid"),
+        *(f"Move {llama} up", f"Remove {llama}", "Provider", "Model", "Type", "API key", "Paid"),
+        *("Add a model", "Instructions", "Delete everything…", "Discard", "Save changes"),
+        *("Message", "Send"),
+    ]
+
+
+def test_whatever_has_the_focus_shows_a_ring(filled: User) -> None:
+    filled.button("Log out").focus()
+    for _ in range(10):
+        filled.page.keyboard.press("Tab")
+        ring = filled.page.evaluate(
+            """() => {
+              const style = getComputedStyle(
+                document.querySelector("ai-config-settings").shadowRoot.activeElement
+              );
+              return [style.outlineStyle, style.outlineWidth];
+            }"""
+        )
+        assert ring == ["solid", "3px"]
+
+
+def test_what_has_the_focus_is_not_under_the_bar(filled: User) -> None:
+    filled.page.set_viewport_size({"width": 1024, "height": 500})
+    filled.button("Log out").focus()
+    for _ in range(17):
+        filled.page.keyboard.press("Tab")
+        hidden = filled.page.evaluate(
+            """() => {
+              const root = document.querySelector("ai-config-settings").shadowRoot;
+              const box = root.activeElement.getBoundingClientRect();
+              const bar = root.querySelector(".bar").getBoundingClientRect();
+              return box.top >= bar.top && !root.activeElement.closest(".bar");
+            }"""
+        )
+        assert not hidden, focused(filled)
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "zoom"),
+    [("narrow", (320, 640), 1), ("zoomed", (640, 450), 2)],
+)
+def test_nothing_is_cut_off(
+    filled: User, shots: Path, name: str, size: tuple[int, int], zoom: int
+) -> None:
+    """At 320 px, and at 200 % of a page of 1280 px, which has 640 px to lay itself out."""
+    page = filled.page
+    long = "a-model-with-a-name-that-goes-on-" * 6
+    filled.fill(2, Model=long, Type="Chat!")
+    page.set_viewport_size({"width": size[0], "height": size[1]})
+    filled.button("Save changes").click()
+    filled.page.get_by_text("One field needs your attention").wait_for()
+    cut: list[Any] = page.evaluate(
+        """() => {
+          const root = document.querySelector("ai-config-settings").shadowRoot;
+          const wide = document.documentElement.clientWidth;
+          const shown = [...root.querySelectorAll("*"), ...document.querySelectorAll("body *")];
+          return shown
+            .filter((one) => one.checkVisibility() && !one.closest(".visually-hidden"))
+            .filter((one) => {
+              const { left, right } = one.getBoundingClientRect();
+              return left < -0.5 || right > wide + 0.5;
+            })
+            .map((one) => one.outerHTML.slice(0, 120));
+        }"""
+    )
+    assert cut == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
+    page.screenshot(path=shots / f"{name}.png", full_page=zoom == 1)
+
+
+def test_nothing_moves_for_those_who_want_no_motion(filled: User) -> None:
+    filled.page.emulate_media(reduced_motion="reduce")
+    moving = filled.page.locator(f"{SETTINGS} *").evaluate_all(
+        "all => all.filter((one) => getComputedStyle(one).transitionDuration !== '0s').length"
+    )
+    assert moving == 0

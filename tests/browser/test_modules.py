@@ -1,0 +1,209 @@
+"""The browser modules in Node: sealing against the server's own vault, the client, and types."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aiconfig_plugin.errors import KeyNotAccepted
+from aiconfig_plugin.keyring import load_keyring
+from aiconfig_plugin.keyring_file import create_keyring
+from aiconfig_plugin.model import Owner
+from aiconfig_plugin.vault import Vault
+
+from .node import WEB, install, modules, run, tool
+
+ALICE, BOB = Owner("https://login.example", "alice"), Owner("https://login.example", "bob")
+API_KEYS = ["k", "sk-demo-0123456789", "ключ-🔑", "x" * 4096]
+
+SEAL = """
+const given = JSON.parse(await new Response(process.stdin).text());
+const { sealApiKey } = await import(given.module);
+const sealed = [];
+for (const [document, apiKey] of given.calls) {
+  sealed.push(await sealApiKey(document, apiKey).catch((error) => ({ error: error.name })));
+}
+console.log(JSON.stringify(sealed));
+"""
+
+CALL = """
+const given = JSON.parse(await new Response(process.stdin).text());
+const { AIConfigClient } = await import(given.module);
+const requests = [];
+const fetch = async (url, { method, headers, body }) => {
+  requests.push({ url, method, headers, body: body ?? null });
+  const answer = given.answers.shift();
+  if (!answer) throw new TypeError("fetch failed");
+  return new Response(answer.body, { status: answer.status, headers: answer.headers });
+};
+const client = new AIConfigClient({ baseURL: "/api/v1/", getToken: async () => "token", fetch });
+const results = [];
+for (const [name, ...rest] of given.calls) {
+  results.push(await client[name](...rest).then(
+    (value) => ({ value: value ?? null, etag: client.etag }),
+    ({ name, message, code, status, detail, errors, retryAfter }) =>
+      ({ error: { name, message, code, status, detail, errors, retryAfter } }),
+  ));
+}
+console.log(JSON.stringify({ requests, results }));
+"""
+
+Run = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Runs a script with the client module's address among what it is given."""
+    folder = tmp_path_factory.mktemp("node")
+    module = (modules(folder) / "ai-config-client.js").as_uri()
+    program = tool("node")
+
+    def call(script: str, **given: Any) -> Any:
+        text = json.dumps({"module": module, **given})
+        command = (program, "--input-type=module", "--eval", script)
+        return json.loads(run(*command, cwd=folder, given=text))
+
+    return call
+
+
+@pytest.fixture
+def vault(tmp_path: Path) -> Vault:
+    create_keyring(tmp_path / "keyring.json")
+    return Vault(load_keyring(tmp_path / "keyring.json"), sealed_only=True)
+
+
+def test_what_the_module_seals_opens_in_the_vault(node: Run, vault: Vault) -> None:
+    document = vault.recipient(ALICE)
+    sealed = node(SEAL, calls=[[document, key] for key in API_KEYS])
+    for key, jwe in zip(API_KEYS, sealed, strict=True):
+        stored = vault.admit(ALICE, "OpenAI", jwe)
+        assert vault.open(ALICE, "OpenAI", stored).get_secret_value() == key
+
+
+def test_what_is_sealed_for_one_user_is_refused_for_another(node: Run, vault: Vault) -> None:
+    [sealed] = node(SEAL, calls=[[vault.recipient(ALICE), "sk-demo"]])
+    with pytest.raises(KeyNotAccepted):
+        vault.admit(BOB, "OpenAI", sealed)
+
+
+def test_the_user_takes_part_in_the_key_derivation(node: Run, vault: Vault) -> None:
+    """A header whose ``apv`` is exchanged does not open, and not for the header's sake alone."""
+    alice, bob = vault.recipient(ALICE), vault.recipient(BOB)
+    [sealed] = node(SEAL, calls=[[alice, "sk-demo"]])
+    [other] = node(SEAL, calls=[[bob, "sk-demo"]])
+    mixed = ".".join([other.split(".")[0], *sealed.split(".")[1:]])
+    with pytest.raises(KeyNotAccepted):
+        vault.admit(BOB, "OpenAI", mixed)
+
+
+def test_sealing_refuses_what_the_server_would_refuse(node: Run, vault: Vault) -> None:
+    document = vault.recipient(ALICE)
+    other_curve = {**document, "keys": [{**document["keys"][0], "crv": "P-384"}]}
+    off_curve = {**document, "keys": [{**document["keys"][0], "x": document["keys"][0]["y"]}]}
+    calls = [
+        [document, ""],
+        [document, "x" * 4097],
+        [document, "é" * 2049],
+        [{"keys": [], "apv": document["apv"]}, "sk-demo"],
+        [{"keys": document["keys"]}, "sk-demo"],
+        [other_curve, "sk-demo"],
+        [off_curve, "sk-demo"],
+        [None, "sk-demo"],
+    ]
+    expected = ["RangeError"] * 3 + ["TypeError"] * 5
+    assert node(SEAL, calls=calls) == [{"error": name} for name in expected]
+
+
+CONFIG = {"models": [], "system_prompt": ""}
+
+
+def answer(status: int = 200, body: Any = CONFIG, **headers: str) -> dict[str, Any]:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    text = body if isinstance(body, str) or body is None else json.dumps(body)
+    return {"status": status, "body": text, "headers": named}
+
+
+def problem(status: int, code: str, **more: Any) -> dict[str, Any]:
+    headers = more.pop("headers", {})
+    document = {"type": f"urn:aiconfig:problem:{code}", "title": "t", "status": status, **more}
+    return answer(status, document, Content_Type="application/problem+json", **headers)
+
+
+def test_the_entity_tag_seen_last_goes_with_the_next_write(node: Run) -> None:
+    done = node(
+        CALL,
+        answers=[
+            answer(201, ETag='"1"'),
+            answer(ETag='"2"'),
+            answer(ETag='"3"'),
+            answer(ETag='"4"'),
+            answer(ETag='"5"'),
+            answer(204, None),
+        ],
+        calls=[
+            ["create", CONFIG],
+            ["update", CONFIG],
+            ["get", {"include": ["keyState", "apiKeyEncrypted"]}],
+            ["update", CONFIG, {"ifMatch": "*"}],
+            ["update", CONFIG, {"ifMatch": None}],
+            ["remove"],
+        ],
+    )
+    assert [result["etag"] for result in done["results"]] == [
+        '"1"',
+        '"2"',
+        '"3"',
+        '"4"',
+        '"5"',
+        None,
+    ]
+    sent = [request["headers"].get("If-Match") for request in done["requests"]]
+    assert sent == [None, '"1"', None, "*", None, '"5"']
+    assert done["requests"][2]["url"] == (
+        "/api/v1/get/ai-model-config?include=keyState,apiKeyEncrypted"
+    )
+    assert {request["headers"]["Authorization"] for request in done["requests"]} == {"Bearer token"}
+
+
+def test_every_failure_is_an_error_with_code_and_status(node: Run) -> None:
+    wrong = [{"pointer": "/models", "code": "minItems", "detail": "Must have at least 1 entries."}]
+    done = node(
+        CALL,
+        answers=[
+            problem(401, "invalid-token", detail="d"),
+            problem(503, "storage-unavailable", detail="d", headers={"Retry_After": "5"}),
+            problem(412, "revision-mismatch", detail="d"),
+            problem(422, "schema-violation", detail="d", errors=wrong),
+            answer(502, "<h1>Bad gateway</h1>", Content_Type="text/html"),
+            answer(200, "<h1>Welcome to this hotel</h1>"),
+        ],
+        calls=[["get"]] * 7,
+    )
+    errors = [result["error"] for result in done["results"]]
+    assert {error["name"] for error in errors} == {"AIConfigError"}
+    assert [(error["status"], error["code"]) for error in errors] == [
+        (401, "invalid-token"),
+        (503, "storage-unavailable"),
+        (412, "revision-mismatch"),
+        (422, "schema-violation"),
+        (502, "unexpected-response"),
+        (200, "unexpected-response"),
+        (0, "network-error"),
+    ]
+    assert errors[1]["retryAfter"] == 5
+    assert errors[3]["errors"] == wrong
+
+
+def test_the_modules_have_the_types_that_they_say(tmp_path: Path) -> None:
+    tool("node")
+    compiler = install(tmp_path, "typescript@5.9.3") / "bin" / "tsc"
+    options = ["--noEmit", "--allowJs", "--checkJs", "--strict", "--noUnusedLocals"]
+    target = ["--target", "es2022", "--module", "esnext", "--moduleResolution", "bundler"]
+    library = ["--lib", "es2022,dom,dom.iterable"]
+    run(
+        tool("node"), compiler, *options, *target, *library, *sorted(WEB.glob("*.js")), cwd=tmp_path
+    )

@@ -1,0 +1,255 @@
+"""What a user does on the settings page, and what of it goes over the wire."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from typing import Any
+
+from playwright.sync_api import BrowserContext, Page, Request, expect
+
+from .house import House, User
+
+KEY = "sk-browser-0123456789abcdefghij"
+GPT = {"Provider": "OpenAI", "Model": "gpt-4"}
+
+
+class Wire:
+    """All that a page sends, from now on."""
+
+    def __init__(self, page: Page) -> None:
+        self.requests: list[Request] = []
+        page.on("request", lambda request: self.requests.append(request))
+
+    def bodies(self) -> list[dict[str, Any]]:
+        """What was written to the plugin."""
+        written = [r for r in self.requests if r.method in ("POST", "PUT") and "/api/" in r.url]
+        return [json.loads(request.post_data or "") for request in written]
+
+    def text(self) -> str:
+        return "\n".join(f"{r.url}\n{r.headers}\n{r.post_data}" for r in self.requests)
+
+
+def key_badge(user: User, number: int = 1) -> Any:
+    return user.entry(number).locator(".badge")
+
+
+def set_up(user: User) -> None:
+    """Two models, the first with a key, and a prompt."""
+    user.add(**GPT, API_key=KEY)
+    user.add(Provider="Ollama", Model="llama3")
+    user.prompt.fill("Be brief.")
+    user.save()
+
+
+def again(user: User) -> None:
+    """Reload: the page holds its tokens in memory, so this takes a new log-in."""
+    user.log_in()
+
+
+def ask(user: User) -> Any:
+    """Send a message and return where the answer says which key was used."""
+    user.page.get_by_label("Message").fill("Hello")
+    user.button("Send").click()
+    return user.page.locator("#answer dd").nth(1)
+
+
+def test_a_key_leaves_the_page_sealed_and_is_what_the_gateway_uses(
+    alice: User, house: House
+) -> None:
+    wire = Wire(alice.page)
+    alice.add(**GPT, API_key=f" {KEY}\n")
+    alice.entry().get_by_role("switch").check()
+    alice.save()
+    expect(key_badge(alice)).to_have_text("Set")
+    expect(alice.entry().locator("input[type=password]")).to_be_hidden()
+
+    [body] = wire.bodies()
+    [entry] = body["models"]
+    header = entry["apiKeyEncrypted"].split(".")[0]
+    sealed = json.loads(base64.urlsafe_b64decode(header + "=" * (-len(header) % 4)))
+    assert (sealed["alg"], sealed["enc"]) == ("ECDH-ES", "A256GCM")
+    assert {name: entry[name] for name in ("provider", "type", "model", "isPaid")} == {
+        **{"provider": "OpenAI", "type": "chat", "model": "gpt-4", "isPaid": True}
+    }
+    assert KEY not in wire.text()
+    assert KEY not in json.dumps(house.documents(), default=str)
+    expect(ask(alice)).to_have_text(hashlib.sha256(KEY.encode()).hexdigest()[:8])
+    assert KEY not in alice.page.content()
+
+
+def test_what_is_saved_is_there_after_a_reload_but_for_the_key(alice: User) -> None:
+    set_up(alice)
+    again(alice)
+    expect(alice.entry(1).get_by_role("heading")).to_have_text("OpenAI · gpt-4")
+    expect(alice.entry(2).get_by_role("heading")).to_have_text("Ollama · llama3")
+    expect(alice.prompt).to_have_value("Be brief.")
+    expect(key_badge(alice, 1)).to_have_text("Set")
+    expect(key_badge(alice, 2)).to_have_text("Not set")
+    assert alice.entry(1).locator("input[type=password]").input_value() == ""
+    expect(alice.page.get_by_text("All changes are saved")).to_be_visible()
+
+
+def test_a_new_prompt_keeps_the_key(alice: User) -> None:
+    set_up(alice)
+    again(alice)
+    wire = Wire(alice.page)
+    alice.prompt.fill("Be verbose.")
+    alice.save()
+    [body] = wire.bodies()
+    assert not any("apiKeyEncrypted" in entry for entry in body["models"])
+    expect(ask(alice)).to_have_text(hashlib.sha256(KEY.encode()).hexdigest()[:8])
+
+
+def test_another_model_of_the_same_provider_keeps_the_key(alice: User) -> None:
+    set_up(alice)
+    alice.fill(1, Model="gpt-4o")
+    alice.save()
+    again(alice)
+    expect(key_badge(alice)).to_have_text("Set")
+    expect(ask(alice)).to_have_text(hashlib.sha256(KEY.encode()).hexdigest()[:8])
+
+
+def test_models_that_exchange_their_names_exchange_no_keys(alice: User) -> None:
+    alice.add(**GPT, API_key=KEY)
+    alice.add(Provider="OpenAI", Model="gpt-5", API_key="sk-other-0123456789abcdefghij")
+    alice.save()
+    alice.fill(1, Model="gpt-5")
+    alice.fill(2, Model="gpt-4")
+    alice.save()
+    again(alice)
+    expect(alice.entry(1).get_by_label("Model")).to_have_value("gpt-5")
+    expect(ask(alice)).to_have_text(hashlib.sha256(KEY.encode()).hexdigest()[:8])
+
+
+def test_a_key_does_not_go_along_to_another_provider(alice: User) -> None:
+    set_up(alice)
+    alice.fill(1, Provider="Mistral")
+    expect(key_badge(alice)).to_have_text("Needs re-entry")
+    expect(alice.page.get_by_text("The stored key belongs to OpenAI.")).to_be_visible()
+    alice.fill(1, Provider="OpenAI")
+    expect(key_badge(alice)).to_have_text("Set")
+    alice.fill(1, Provider="Mistral")
+    alice.save()
+    expect(key_badge(alice)).to_have_text("Not set")
+
+
+def test_a_model_that_takes_a_removed_ones_place_gets_no_key(alice: User) -> None:
+    set_up(alice)
+    alice.button("Remove OpenAI · gpt-4").click()
+    alice.add(**GPT)
+    alice.save()
+    again(alice)
+    expect(alice.entry(2).get_by_role("heading")).to_have_text("OpenAI · gpt-4")
+    expect(key_badge(alice, 2)).to_have_text("Not set")
+
+
+def test_a_key_is_replaced_and_removed(alice: User) -> None:
+    set_up(alice)
+    alice.button("Replace the key of OpenAI · gpt-4").click()
+    expect(alice.entry().get_by_label("API key")).to_be_focused()
+    other = "sk-other-0123456789abcdefghij"
+    alice.fill(API_key=other)
+    alice.save()
+    expect(ask(alice)).to_have_text(hashlib.sha256(other.encode()).hexdigest()[:8])
+
+    alice.button("Remove the key of OpenAI · gpt-4").click()
+    expect(key_badge(alice)).to_have_text("Will be removed")
+    alice.button("Keep the key of OpenAI · gpt-4").click()
+    expect(alice.page.get_by_text("All changes are saved")).to_be_visible()
+    alice.button("Remove the key of OpenAI · gpt-4").click()
+    alice.save()
+    again(alice)
+    expect(key_badge(alice)).to_have_text("Not set")
+    expect(ask(alice)).to_have_text("none")
+
+
+def test_a_key_whose_wrapping_key_is_gone_asks_to_be_entered_again(
+    alice: User, house: House
+) -> None:
+    set_up(alice)
+    house.change_document({"models.0.key.kid": "gone"})
+    again(alice)
+    expect(key_badge(alice)).to_have_text("Needs re-entry")
+    alice.prompt.fill("Be verbose.")
+    alice.save()
+    expect(key_badge(alice)).to_have_text("Needs re-entry")
+    alice.fill(API_key=KEY)
+    alice.save()
+    expect(ask(alice)).to_have_text(hashlib.sha256(KEY.encode()).hexdigest()[:8])
+
+
+def test_entries_are_moved_and_removed_by_the_keyboard(alice: User) -> None:
+    set_up(alice)
+    alice.button("Move OpenAI · gpt-4 down").focus()
+    alice.page.keyboard.press("Enter")
+    expect(alice.entry(1).get_by_role("heading")).to_have_text("Ollama · llama3")
+    expect(alice.button("Move OpenAI · gpt-4 up")).to_be_focused()
+    expect(alice.page.get_by_text("OpenAI · gpt-4 is now 2 of 2.")).to_be_attached()
+    expect(alice.page.get_by_text("Unsaved changes")).to_be_visible()
+    alice.button("Remove OpenAI · gpt-4").press("Space")
+    expect(alice.button("Remove Ollama · llama3")).to_be_focused()
+    alice.save()
+    again(alice)
+    expect(alice.page.locator("ai-config-settings .entry")).to_have_count(1)
+
+
+def test_changes_are_marked_and_can_be_discarded(alice: User) -> None:
+    set_up(alice)
+    alice.prompt.fill("Something else")
+    alice.fill(1, Model="gpt-5")
+    expect(alice.page.get_by_text("Unsaved changes")).to_be_visible()
+    alice.button("Discard").click()
+    expect(alice.prompt).to_have_value("Be brief.")
+    expect(alice.entry(1).get_by_label("Model")).to_have_value("gpt-4")
+    expect(alice.page.get_by_text("All changes are saved")).to_be_visible()
+
+
+def test_unsaved_changes_are_not_left_without_a_question(alice: User) -> None:
+    set_up(alice)
+    alice.prompt.fill("Something else")
+    asked: list[str] = []
+    alice.page.once("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
+    alice.page.reload()
+    assert asked == ["beforeunload"]
+
+
+def test_the_prompt_is_counted_in_code_points(alice: User) -> None:
+    alice.prompt.fill("🔑" * 3)
+    expect(alice.page.get_by_text("3 of 32,768")).to_be_visible()
+    alice.prompt.fill("x" * 32770)
+    expect(alice.page.get_by_text("2 characters too many.")).to_be_visible()
+    expect(alice.prompt).to_have_attribute("aria-invalid", "true")
+
+
+def test_everything_is_deleted_only_after_a_question(alice: User, house: House) -> None:
+    set_up(alice)
+    alice.button("Delete everything…").click()
+    alice.page.keyboard.press("Escape")
+    assert len(house.documents()) == 1
+    alice.button("Delete everything…").click()
+    alice.button(re.compile("^Delete everything$")).click()
+    expect(alice.page.get_by_text("No models yet.")).to_be_visible()
+    assert house.documents() == []
+
+
+def test_users_see_their_own_settings_only(alice: User, context: BrowserContext) -> None:
+    set_up(alice)
+    bob = User(context.new_page(), alice.house)
+    bob.log_in("bob")
+    expect(bob.page.get_by_text("No models yet.")).to_be_visible()
+
+
+def test_log_out_ends_the_tokens_at_once(alice: User, house: House) -> None:
+    token = alice.tokens[-1]
+    alice.button("Log out").click()
+    expect(alice.button("Log in")).to_be_focused()
+    assert alice.page.locator("ai-config-settings").is_hidden()
+    bearer = {"Authorization": f"Bearer {token['access_token']}"}
+    answer = alice.page.request.get(f"{house.url}/api/v1/get/ai-model-config", headers=bearer)
+    assert answer.status == 401
+    given = {"grant_type": "refresh_token", "refresh_token": token["refresh_token"]}
+    form = {**given, "client_id": "demo-spa"}
+    assert alice.page.request.post(f"{house.issuer}/token", form=form).status == 400
