@@ -9,7 +9,6 @@ from typing import Any
 from aiconfig_plugin.base_handler import Access, BaseHandler
 from aiconfig_plugin.errors import InvalidParameter, UnsupportedMediaType
 from aiconfig_plugin.model import ModelEntry, Submission, SubmittedEntry
-from aiconfig_plugin.web_handlers import web_routes
 
 INCLUDES = ("apiKeyEncrypted", "keyState")
 
@@ -161,7 +160,6 @@ ROUTES: Mapping[str, type[BaseHandler]] = {
     "/delete/ai-model-config": DeleteHandler,
     "/get/ai-model-config/encryption-key": EncryptionKeyHandler,
     "/get/ai-model-config/openapi.json": OpenAPIHandler,
-    **web_routes(),
 }
 """The handler of each path under the prefix."""
 

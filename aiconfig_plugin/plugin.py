@@ -28,6 +28,7 @@ from aiconfig_plugin.service import AIConfigService
 from aiconfig_plugin.settings import Settings, variable
 from aiconfig_plugin.validation import parse_submission
 from aiconfig_plugin.vault import Vault
+from aiconfig_plugin.web_handlers import web_routes
 
 logger = logging.getLogger("aiconfig_plugin")
 
@@ -78,7 +79,7 @@ class AIConfigPlugin:
         prefix = re.escape(self.settings.prefix)
         routes = [
             URLSpec(prefix + re.escape(path), handler, {"parts": self._parts, "route": path})
-            for path, handler in ROUTES.items()
+            for path, handler in {**ROUTES, **web_routes()}.items()
         ]
         if self.settings.resource is not None:
             # Where RFC 9728 puts it, and where it would be without a proxy that changes the path.

@@ -33,8 +33,8 @@ SHOTS = Path(__file__).resolve().parents[2] / ".screenshots"
 class ImpatientRepository(MongoRepository):
     """Gives a store that is down up after a second instead of ten."""
 
-    def __init__(self, database: Any, *, timeout: float = 10.0) -> None:
-        super().__init__(database, timeout=min(timeout, 1.0))
+    def __init__(self, database: Any, *, timeout: float = 1.0, **bounds: Any) -> None:
+        super().__init__(database, timeout=min(timeout, 1.0), **bounds)
 
 
 @pytest.fixture(scope="package")

@@ -16,7 +16,9 @@ METHODS = (*RequestHandler.SUPPORTED_METHODS, "TRACE", "BREW")
 
 
 @RUN
-async def test_without_a_token_only_the_openapi_document_answers(gateway: Gateway) -> None:
+async def test_without_a_token_only_the_openapi_document_and_the_browsers_files_answer(
+    gateway: Gateway,
+) -> None:
     open_to_all = set()
     for path in gateway.routes():
         for method in METHODS:
@@ -26,7 +28,8 @@ async def test_without_a_token_only_the_openapi_document_answers(gateway: Gatewa
                 if answer.code not in (401, 405):
                     assert answer.code == 200
                     open_to_all.add((method, path))
-    assert open_to_all == {("GET", OPENAPI_PATH), ("HEAD", OPENAPI_PATH)}
+    files = [path for path in gateway.routes() if "/web/" in path]
+    assert open_to_all == {(m, path) for m in ("GET", "HEAD") for path in (OPENAPI_PATH, *files)}
 
 
 @RUN
