@@ -137,7 +137,7 @@ query_text = st.text(
         max_size=4,
     ),
 )
-@share(15)
+@share(18)
 def test_any_query_is_taken_or_refused(
     target: Target, route: tuple[str, str], pairs: list[tuple[str, str]]
 ) -> None:
