@@ -40,7 +40,7 @@ def check(alice: User, axe: str, shots: Path) -> Check:
 @pytest.fixture
 def filled(alice: User) -> Iterator[User]:
     """A page high enough for all of its settings: a paid model, a local one, a prompt."""
-    alice.page.set_viewport_size({"width": 1024, "height": 1440})
+    alice.page.set_viewport_size({"width": 1024, "height": 1640})
     alice.add(Provider="OpenAI", Model="gpt-4", API_key="sk-demo-0123456789abcdefghij")
     alice.entry(1).get_by_role("switch").check()
     alice.add(Provider="Ollama", Model="llama3")
