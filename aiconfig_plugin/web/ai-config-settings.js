@@ -55,6 +55,12 @@ export class AIConfigSettings extends HTMLElement {
   }
 
   connectedCallback() {
+    if (Object.hasOwn(this, "client")) {
+      // Set before this class was there: a plain property, which hides the accessor.
+      const { client } = this;
+      Reflect.deleteProperty(this, "client");
+      this.client = client;
+    }
     window.addEventListener("beforeunload", this.#beforeUnload);
   }
 

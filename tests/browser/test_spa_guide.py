@@ -107,3 +107,18 @@ def test_the_guides_own_form_seals_saves_and_explains(guide: Page) -> None:
     assert done["again"].startswith("config-exists: ")
     assert done["stranger"] == "Log in again."
     assert [entry["keyState"] for entry in done["models"]] == ["set"]
+
+
+def test_a_client_that_is_set_before_the_element_is_known_counts(guide: Page) -> None:
+    log_in(guide)
+    guide.evaluate(
+        """async () => {
+          const { connect } = await import("/own.js");
+          const { getToken } = await import("/login.js");
+          const elsewhere = document.implementation.createHTMLDocument();
+          const unknown = elsewhere.createElement("ai-config-settings");
+          unknown.client = connect(getToken);
+          document.body.append(unknown);
+        }"""
+    )
+    expect(guide.get_by_role("heading", name="Models")).to_have_count(2)

@@ -1,0 +1,107 @@
+"""The demo's page and the gateway's own routes beside the plugin's."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tornado.httpclient import AsyncHTTPClient, HTTPResponse
+
+from aiconfig_plugin.demo.authorization_server import AuthorizationServer
+from aiconfig_plugin.demo.gateway import run_demo
+from aiconfig_plugin.demo.mongod import free_port
+
+RUN = pytest.mark.gen_test(timeout=60)
+BOTH = "ai-config:read ai-config:write"
+OPAQUE = "gAAAAABmZGVtbyBjaXBoZXJ0ZXh0"
+
+
+def two_free_ports() -> int:
+    while True:
+        port = free_port()
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port + 1)):
+                return port
+
+
+@asynccontextmanager
+async def demo(data: Path, uri: str, monkeypatch: Any) -> AsyncIterator[tuple[str, Any]]:
+    """Run the demo; yields its URL and a function that mints tokens."""
+    servers: list[AuthorizationServer] = []
+
+    class Known(AuthorizationServer):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            servers.append(self)
+
+    monkeypatch.setattr("aiconfig_plugin.demo.gateway.AuthorizationServer", Known)
+    port, ready, stop = two_free_ports(), asyncio.Event(), asyncio.Event()
+    running = asyncio.create_task(
+        run_demo(port, data, mongodb_uri=uri, ready=lambda _text: ready.set(), stop=stop)
+    )
+    waiting = asyncio.create_task(ready.wait())
+    await asyncio.wait({running, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    try:
+        yield f"http://127.0.0.1:{port}", lambda scope: servers[0].issue("bob", scope)
+    finally:
+        stop.set()
+        waiting.cancel()
+        await running
+
+
+async def call(url: str, token: str | None = None, body: Any = None) -> HTTPResponse:
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    method = "GET" if body is None else "POST"
+    sent = None if body is None else json.dumps(body).encode()
+    if "/api/" in url:
+        headers["Content-Type"] = "application/json"
+    client = AsyncHTTPClient()
+    return await client.fetch(url, method=method, headers=headers, body=sent, raise_error=False)
+
+
+@RUN
+async def test_the_page_and_its_routes(tmp_path: Path, mongod: Any, monkeypatch: Any) -> None:
+    async with demo(tmp_path / "demo", mongod.uri, monkeypatch) as (url, issue):
+        page = await call(f"{url}/")
+        policy = page.headers["Content-Security-Policy"]
+        assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self'; ")
+        assert "unsafe" not in policy
+        assert b"<style" not in page.body and b" style=" not in page.body
+        for asset in ("app.js", "oauth.js", "page.css"):
+            assert (await call(f"{url}/page/{asset}")).code == 200
+        assert (await call(f"{url}/page/index.html")).code == 404
+
+        for route in ("who", "ask", "log-out"):
+            answer = await call(f"{url}/demo/{route}", body={"message": "Hello"})
+            assert answer.code == 401
+            assert json.loads(answer.body) == {"error": "An access token is required."}
+        writer = issue("ai-config:write")["access_token"]
+        assert (await call(f"{url}/demo/who", writer, {})).code == 403
+
+        token = issue(BOTH)["access_token"]
+        assert json.loads((await call(f"{url}/demo/who", token, {})).body) == {"user": "bob"}
+        answer = await call(f"{url}/demo/ask", token, {"message": "Hello"})
+        assert answer.code == 404
+        assert json.loads(answer.body) == {"error": "There is no configuration."}
+        gpt = {"provider": "OpenAI", "type": "chat", "model": "gpt-4", "isPaid": True}
+        config = {"models": [{**gpt, "apiKeyEncrypted": OPAQUE}], "system_prompt": "Be brief."}
+        created = await call(f"{url}/api/v1/create/ai-model-config", token, config)
+        assert created.code == 201
+        answer = await call(f"{url}/demo/ask", token, {"message": "Hello"})
+        reply = json.loads(answer.body)
+        assert reply["fingerprint"] == hashlib.sha256(OPAQUE.encode()).hexdigest()[:8]
+        assert (reply["provider"], reply["model"]) == ("OpenAI", "gpt-4")
+        assert "Hello" in reply["answer"] and OPAQUE not in answer.body.decode()
+        assert (await call(f"{url}/demo/ask", token, {"message": " "})).code == 400
+        assert (await call(f"{url}/demo/ask", token, ["Hello"])).code == 400
+        authorization = {"Authorization": f"Bearer {token}"}
+        delete = f"{url}/api/v1/delete/ai-model-config"
+        gone = await AsyncHTTPClient().fetch(delete, method="DELETE", headers=authorization)
+        assert gone.code == 204
