@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import secrets
 from collections.abc import Iterator
@@ -11,6 +12,16 @@ import pytest
 from pymongo import MongoClient
 
 from aiconfig_plugin.demo.mongod import Mongod
+
+
+@pytest.fixture(scope="session", autouse=True)
+def loop_of_the_main_thread() -> Iterator[None]:
+    """The loop that Tornado finds, puts back and would otherwise make, and leave open."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    yield
+    asyncio.set_event_loop(None)
+    loop.close()
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from tornado.httpserver import HTTPServer
 from aiconfig_plugin import AIConfigPlugin, Settings
 from aiconfig_plugin.demo.authorization_server import AuthorizationServer
 from aiconfig_plugin.demo.mongod import Mongod
-from aiconfig_plugin.demo.page import (
+from aiconfig_plugin.demo.page_handlers import (
     AskHandler,
     AssetHandler,
     LogOutHandler,

@@ -12,6 +12,7 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ from journeys.processes import (
     settings_for,
 )
 
-from aiconfig_plugin.cli import main
+from aiconfig_plugin import cli
 from aiconfig_plugin.client import seal
 from aiconfig_plugin.demo.authorization_server import AuthorizationServer
 from aiconfig_plugin.documents import to_config, to_document, to_owner
@@ -294,6 +295,12 @@ def test_a_keyring_that_is_not_in_order_is_not_changed(keyring: Path) -> None:
 
 
 # The commands
+
+
+def main(arguments: list[str]) -> int:
+    """Run a command in a thread: its event loop is to leave that of the other tests alone."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(cli.main, arguments).result(60)
 
 
 @pytest.fixture

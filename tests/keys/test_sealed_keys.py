@@ -264,6 +264,15 @@ async def test_the_stricter_policy_leaves_what_is_stored(make_gateway: MakeGatew
     assert await api_key_of(lax) == OPAQUE
 
 
+@RUN
+@pytest.mark.parametrize("size", [5000, 8192])
+async def test_whatever_is_handed_out_may_come_back(gateway: Gateway, size: int) -> None:
+    alice = gateway.user("alice")
+    assert (await alice.create(body(entry(key=(OPAQUE * 300)[:size])))).code == 201
+    stored = (await alice.keys())["gpt-4"]
+    assert (await alice.update(body(entry(key=stored)))).code == 200
+
+
 # Turning the sealing key
 
 
