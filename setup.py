@@ -23,6 +23,7 @@ TEST = [
     "build>=1.0",
     "coverage[toml]>=7.4",
     "hypothesis>=6.100",
+    "jwcrypto>=1.5",
     "pip>=22.3",  # the first with --python
     *METRICS,
     "playwright>=1.49",

@@ -24,8 +24,8 @@ def seal(document: Mapping[str, Any], api_key: str) -> str:
     try:
         jwk, apv = document["keys"][0], document["apv"]
         key = ECKey.import_key({name: jwk[name] for name in ("kty", "crv", "x", "y", "kid")})
-        if jwk["crv"] != "P-256":
-            raise ValueError(jwk["crv"])
+        if (jwk["kty"], jwk["crv"]) != ("EC", "P-256") or not isinstance(apv, str) or not apv:
+            raise ValueError("no P-256 key, or no apv")
         header = {"alg": "ECDH-ES", "enc": "A256GCM", "kid": jwk["kid"], "apv": apv}
         return jwe.encrypt_compact(header, api_key, key)
     except (JoseError, KeyError, IndexError, TypeError, ValueError) as err:

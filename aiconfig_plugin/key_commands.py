@@ -6,10 +6,12 @@ import argparse
 import asyncio
 import getpass
 import json
+import re
 import sys
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -120,10 +122,13 @@ def _keyring_list(arguments: argparse.Namespace) -> int:
 
 def _seal(arguments: argparse.Namespace) -> int:
     document = _recipient(arguments)
-    if sys.stdin.isatty():
-        api_key = getpass.getpass("API key: ")
-    else:
-        api_key = sys.stdin.readline().rstrip("\r\n")
+    try:
+        if sys.stdin.isatty():
+            api_key = getpass.getpass("API key: ")
+        else:
+            api_key = sys.stdin.readline().rstrip("\r\n")
+    except (EOFError, UnicodeDecodeError):
+        raise ConfigurationError("Standard input holds no API key in UTF-8.") from None
     try:
         print(seal(document, api_key))
     except ValueError as err:
@@ -134,18 +139,43 @@ def _seal(arguments: argparse.Namespace) -> int:
 def _recipient(arguments: argparse.Namespace) -> Any:
     name = arguments.document
     try:
-        if not name.startswith(("https://", "http://")):
-            return json.loads(Path(name).read_text(encoding="utf-8"))
-        request = urllib.request.Request(name)
-        if arguments.token_file:
-            token = arguments.token_file.read_text(encoding="ascii").strip()
-            request.add_header("Authorization", f"Bearer {token}")
-        with urllib.request.urlopen(request, timeout=10) as response:
-            return json.load(response)
-    except ValueError:
+        if name.startswith(("https://", "http://")):
+            return json.loads(_fetch(name, arguments.token_file))
+        return json.loads(Path(name).read_text(encoding="utf-8"))
+    except (ValueError, RecursionError):
         raise ConfigurationError(f"{name}: this is not JSON.") from None
-    except OSError as err:  # urllib's errors are of this kind too.
-        raise ConfigurationError(f"{name}: {err}.") from None
+    except (OSError, HTTPException) as err:  # urllib's errors are OSErrors too.
+        raise ConfigurationError(f"{name}: {str(err) or type(err).__name__}.") from None
+
+
+class _NoRedirection(urllib.request.HTTPRedirectHandler):
+    """The token is for the URL that was given, and goes nowhere else."""
+
+    def redirect_request(self, *_: Any) -> None:
+        return None
+
+
+def _fetch(url: str, token_file: Path | None) -> bytes:
+    headers = {"Authorization": f"Bearer {_token(token_file)}"} if token_file else {}
+    try:
+        request = urllib.request.Request(url, headers=headers)
+        opener = urllib.request.build_opener(_NoRedirection)
+        with opener.open(request, timeout=10) as response:
+            return bytes(response.read())
+    except ValueError as err:
+        raise ConfigurationError(f"{url!r} is not a URL that can be fetched.") from err
+
+
+def _token(file: Path) -> str:
+    try:
+        token = file.read_text(encoding="ascii").strip()
+    except UnicodeDecodeError:
+        token = ""
+    except OSError as err:
+        raise ConfigurationError(f"{file}: {err.strerror}.") from None
+    if not re.fullmatch(r"[A-Za-z0-9._~+/-]+=*", token):
+        raise ConfigurationError(f"{file}: this is not one access token.")
+    return token
 
 
 def _rotate(arguments: argparse.Namespace) -> int:

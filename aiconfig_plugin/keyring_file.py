@@ -82,8 +82,14 @@ def retirable(path: Path, kid: str | None = None) -> list[str]:
 
 
 def retire_keys(path: Path, kids: Collection[str]) -> None:
-    """Remove these keys. What they wrap cannot be read any more: count it first."""
+    """Remove these keys. What they wrap cannot be read any more: count it first.
+
+    A key that has been promoted meanwhile is refused.
+    """
     with _changing(path) as keys:
+        keyring = load_keyring(path)
+        for kid in {keyring.primary, keyring.primary_sealing}.intersection(kids):
+            raise ConfigurationError(f"{kid} is a primary; promote another key first.")
         keys[:] = [key for key in keys if key["kid"] not in kids]
 
 

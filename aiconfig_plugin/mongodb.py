@@ -32,7 +32,7 @@ LIMIT: Final = 500
 """Operations at once, most of which only wait: a driver has some 100 connections."""
 
 # Numbers from https://github.com/mongodb/mongo/blob/master/src/mongo/base/error_codes.yml
-_DOCUMENT_VALIDATION_FAILURE: Final = 121
+DOCUMENT_VALIDATION_FAILURE: Final = 121
 # Unauthorized, AuthenticationFailed.
 _REFUSALS: Final = frozenset({13, 18})
 _OUTAGES: Final = frozenset({
@@ -97,7 +97,7 @@ def bounded(seconds: float) -> Iterator[None]:
         # Its message quotes the documents. Each write of it may be asked for again.
         raise StorageUnavailable("The store did not take every write.") from None
     except OperationFailure as err:
-        if err.code == _DOCUMENT_VALIDATION_FAILURE:
+        if err.code == DOCUMENT_VALIDATION_FAILURE:
             # The server's message quotes the value, which may be the key in plain text that the
             # validator is there to refuse; so it must not get into a traceback either.
             raise AIConfigError("The store's validator refused the document.") from None

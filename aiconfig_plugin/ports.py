@@ -12,10 +12,19 @@ from aiconfig_plugin.model import AIConfig, KeyState, Owner, Principal, SecretSt
 
 
 @dataclass(frozen=True)
-class Rewrapping:
-    """The keys of one owner, wrapped anew, by the position of their entry."""
+class StoredConfig:
+    """A configuration where it lies. ``id`` is the store's own, and orders it."""
 
+    id: str
     owner: Owner
+    config: AIConfig
+
+
+@dataclass(frozen=True)
+class Rewrapping:
+    """The keys of one configuration, wrapped anew, by the position of their entry."""
+
+    id: str
     revision: str
     keys: Mapping[int, StoredKey]
 
@@ -61,18 +70,16 @@ class Repository(Protocol):
     async def count_by_kid(self) -> Mapping[str, int]:
         """Return how many stored keys each ``kid`` wraps."""
 
-    async def wrapped_by(
-        self, kid: str, *, after: Owner | None = None, limit: int
-    ) -> Sequence[tuple[Owner, AIConfig]]:
-        """Return up to ``limit`` configurations with a key that ``kid`` wraps, in a fixed order.
+    async def wrapped_by(self, kid: str, *, after: str = "", limit: int) -> Sequence[StoredConfig]:
+        """Return up to ``limit`` configurations with a key that ``kid`` wraps, by their ``id``.
 
-        ``after`` goes on behind that owner.
+        ``after`` goes on behind that one.
         """
 
     async def rewrap(self, rewrappings: Sequence[Rewrapping]) -> int:
-        """Put re-wrapped keys in place of the old ones, and return for how many owners.
+        """Put re-wrapped keys in place of the old ones, and return in how many configurations.
 
-        An owner whose revision has changed meanwhile is left as it is. The revision stays.
+        One whose revision has changed meanwhile is left as it is. The revision stays.
         """
 
 
@@ -97,6 +104,9 @@ class KeyVault(Protocol):
 
     def rewrap(self, owner: Owner, provider: str, stored: StoredKey) -> StoredKey:
         """Return the same API key wrapped by the primary, or raise ``KeyUnreadable``."""
+
+    def is_unreadable(self, submitted: str) -> bool:
+        """Tell whether this is a stored key whose wrapping key is not on the keyring."""
 
     def state(self, key: StoredKey | None) -> KeyState:
         """Return what a user may know of a stored key. Decrypts nothing."""

@@ -15,8 +15,8 @@ import pymongo
 from bson.codec_options import CodecOptions
 from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo import ReadPreference, UpdateOne, WriteConcern
+from pymongo.errors import BulkWriteError, DuplicateKeyError, OperationFailure
 from pymongo.errors import ConfigurationError as MongoConfigurationError
-from pymongo.errors import DuplicateKeyError, OperationFailure
 from pymongo.read_concern import ReadConcern
 
 from aiconfig_plugin.documents import (
@@ -32,6 +32,7 @@ from aiconfig_plugin.documents import (
 from aiconfig_plugin.errors import ConfigExists, ConfigNotFound, RevisionMismatch
 from aiconfig_plugin.model import AIConfig, Owner
 from aiconfig_plugin.mongodb import (
+    DOCUMENT_VALIDATION_FAILURE,
     LIMIT,
     TIMEOUT,
     Address,
@@ -40,7 +41,7 @@ from aiconfig_plugin.mongodb import (
     bounded,
     wrong_uri,
 )
-from aiconfig_plugin.ports import Rewrapping
+from aiconfig_plugin.ports import Rewrapping, StoredConfig
 
 # Seconds for what reads every document: a count by kid, or an index over a restored collection.
 _SCAN_TIMEOUT: Final = 300.0
@@ -174,24 +175,20 @@ class MongoRepository:
         groups = [group for row in reply["cursor"]["firstBatch"] for group in row["kids"]]
         return {group["kid"]: group["count"] for group in groups}
 
-    async def wrapped_by(
-        self, kid: str, *, after: Owner | None = None, limit: int
-    ) -> Sequence[tuple[Owner, AIConfig]]:
-        query: Document = {"models.key.kid": kid}
-        if after is not None:
-            query["_id"] = {"$gt": owner_id(after)}
+    async def wrapped_by(self, kid: str, *, after: str = "", limit: int) -> Sequence[StoredConfig]:
+        query: Document = {"models.key.kid": kid, "_id": {"$gt": after}}
         await self._ping()
         with bounded(_SCAN_TIMEOUT):
             found = self._collection.find(query).sort("_id", 1).limit(limit)
             documents = await found.to_list(limit)
-        return [(to_owner(document), to_config(document)) for document in documents]
+        return [StoredConfig(doc["_id"], to_owner(doc), to_config(doc)) for doc in documents]
 
     async def rewrap(self, rewrappings: Sequence[Rewrapping]) -> int:
         if not rewrappings:
             return 0
         updates = [
             UpdateOne(
-                _matching(rewrapping.owner, [rewrapping.revision]),
+                {"_id": rewrapping.id, "revision": rewrapping.revision},
                 {
                     "$set": {
                         f"models.{position}.key": {"kid": key.kid, "jwe": key.jwe}
@@ -202,7 +199,14 @@ class MongoRepository:
             for rewrapping in rewrappings
         ]
         with bounded(_SCAN_TIMEOUT):
-            result = await self._collection.bulk_write(updates, ordered=False)
+            try:
+                result = await self._collection.bulk_write(updates, ordered=False)
+            except BulkWriteError as err:
+                refused = err.details["writeErrors"]
+                if any(error["code"] != DOCUMENT_VALIDATION_FAILURE for error in refused):
+                    raise
+                # What somebody wrote past the validator stays; it must not keep back the others.
+                return len(updates) - len(refused)
         matched: int = result.matched_count
         return matched
 

@@ -7,17 +7,21 @@ remembered between runs; what is wrapped by the primary already is simply not fo
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from aiconfig_plugin.errors import ConfigurationError, KeyUnreadable
-from aiconfig_plugin.model import AIConfig, Owner
-from aiconfig_plugin.ports import KeyVault, Repository, Rewrapping
+from aiconfig_plugin.ports import KeyVault, Repository, Rewrapping, StoredConfig
 
 PAGE = 200
 """Owners that are read and written together."""
 SAMPLE = 10
-"""Owners of whom one stored key at least must open, for each ``kid``, when a gateway starts."""
+"""Owners whose stored keys are tried, for each ``kid``, when a gateway starts."""
+MAX_FRUITLESS_PASSES = 3
+"""Passes in a row in which every change may be overtaken by a live writer, or refused."""
+
+logger = logging.getLogger("aiconfig_plugin")
 
 
 @dataclass(frozen=True)
@@ -66,24 +70,32 @@ async def prove_keyring(repository: Repository, vault: KeyVault) -> None:
     """Prove that the keyring's keys are those that the store was written with.
 
     A key of the right name and the wrong material would otherwise be found at its first use.
-    Raises :class:`~aiconfig_plugin.errors.ConfigurationError`, which names the ``kid``.
+    Raises :class:`~aiconfig_plugin.errors.ConfigurationError`, which names the ``kid``, when no
+    stored key opens at all, or none in a whole sample; a few damaged ones are only logged.
     """
+    failed: dict[str, int] = {}
+    fits = False
     for kid in await repository.count_by_kid():
-        if not vault.holds(kid):
-            continue
-        sample = await repository.wrapped_by(kid, limit=SAMPLE)
-        if sample and not any(_opens(vault, kid, owner, config) for owner, config in sample):
+        if vault.holds(kid):
+            sample = await repository.wrapped_by(kid, limit=SAMPLE)
+            if any(_opens(vault, kid, stored) for stored in sample):
+                fits = True
+            elif sample:
+                failed[kid] = len(sample)
+    for kid, count in failed.items():
+        if not fits or count == SAMPLE:
             raise ConfigurationError(
                 f"AICONFIG_KEYRING: key {kid} opens none of the stored keys that name it; "
                 "is this the keyring of another store?"
             )
+        logger.warning("Key %s opens none of the stored keys that name it; are they damaged?", kid)
 
 
-def _opens(vault: KeyVault, kid: str, owner: Owner, config: AIConfig) -> bool:
-    for entry in config.models:
+def _opens(vault: KeyVault, kid: str, stored: StoredConfig) -> bool:
+    for entry in stored.config.models:
         if entry.key and entry.key.kid == kid:
             try:
-                vault.open(owner, entry.provider, entry.key)
+                vault.open(stored.owner, entry.provider, entry.key)
             except KeyUnreadable:
                 continue
             return True
@@ -94,29 +106,41 @@ async def _rotate_kid(
     repository: Repository, vault: KeyVault, kid: str, progress: Callable[[int], None]
 ) -> None:
     """Wrap anew what ``kid`` wraps, until nothing is left of it but what cannot be opened."""
-    overtaken = True
-    while overtaken:
-        overtaken = False
-        after: Owner | None = None
-        while page := await repository.wrapped_by(kid, after=after, limit=PAGE):
-            after = page[-1][0]
-            changes = await asyncio.to_thread(_rewrap_page, vault, page)
-            applied = await repository.rewrap(changes)
-            overtaken = overtaken or applied < len(changes)
-            progress(sum(len(change.keys) for change in changes))
+    fruitless = 0
+    while fruitless < MAX_FRUITLESS_PASSES:
+        applied, overtaken = await _pass(repository, vault, kid, progress)
+        if not overtaken:
+            return
+        fruitless = 0 if applied else fruitless + 1
 
 
-def _rewrap_page(vault: KeyVault, page: Sequence[tuple[Owner, AIConfig]]) -> Sequence[Rewrapping]:
+async def _pass(
+    repository: Repository, vault: KeyVault, kid: str, progress: Callable[[int], None]
+) -> tuple[int, int]:
+    """Go through the configurations once; return how many were changed, and how many not."""
+    applied = overtaken = 0
+    after = ""
+    while page := await repository.wrapped_by(kid, after=after, limit=PAGE):
+        after = page[-1].id
+        changes = await asyncio.to_thread(_rewrap_page, vault, page)
+        changed = await repository.rewrap(changes)
+        applied += changed
+        overtaken += len(changes) - changed
+        progress(sum(len(change.keys) for change in changes))
+    return applied, overtaken
+
+
+def _rewrap_page(vault: KeyVault, page: Sequence[StoredConfig]) -> Sequence[Rewrapping]:
     changes = []
-    for owner, config in page:
+    for stored in page:
         keys = {}
-        for position, entry in enumerate(config.models):
+        for position, entry in enumerate(stored.config.models):
             if entry.key is None or entry.key.kid == vault.primary:
                 continue
             try:
-                keys[position] = vault.rewrap(owner, entry.provider, entry.key)
+                keys[position] = vault.rewrap(stored.owner, entry.provider, entry.key)
             except KeyUnreadable:
                 continue
         if keys:
-            changes.append(Rewrapping(owner, config.revision, keys))
+            changes.append(Rewrapping(stored.id, stored.config.revision, keys))
     return changes

@@ -88,13 +88,7 @@ class AIConfigService:
         current revision is among those given. Raises ``ConfigNotFound``, ``RevisionMismatch``,
         ``DuplicateModel``, ``KeyNotEncrypted`` or ``KeyNotAccepted``; nothing is changed then.
         """
-        try:
-            config = await self._admit(owner, submission)
-        except KeyNotAccepted:
-            returned = await self._unreadable(owner)
-            if not returned:
-                raise
-            config = await self._admit(owner, submission, returned)
+        config = await self._admit(owner, submission, await self._unreadable(owner, submission))
         keep = [n for n, entry in enumerate(submission.models) if entry.keeps_key]
         before = await self._repository.replace(owner, config, keep=keep, if_match=if_match)
         changed = audit.changed_pointers(before, config, submission)
@@ -153,8 +147,14 @@ class AIConfigService:
         """Return what a client needs to seal a key for this owner."""
         return self._vault.recipient(owner)
 
-    async def _unreadable(self, owner: Owner) -> _Returned:
+    async def _unreadable(self, owner: Owner, submission: Submission) -> _Returned:
         """Return the stored keys that cannot be verified: they may come back, to stay put."""
+        if not any(
+            isinstance(entry.api_key_encrypted, str)
+            and self._vault.is_unreadable(entry.api_key_encrypted)
+            for entry in submission.models
+        ):
+            return {}
         try:
             config = await self._repository.read(owner)
         except ConfigNotFound:

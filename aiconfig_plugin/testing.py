@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from aiconfig_plugin.errors import ConfigExists, ConfigNotFound, RevisionMismatch
 from aiconfig_plugin.model import AIConfig, ModelEntry, Owner
-from aiconfig_plugin.ports import Rewrapping
+from aiconfig_plugin.ports import Rewrapping, StoredConfig
 
 
 class InMemoryRepository:
@@ -61,26 +62,27 @@ class InMemoryRepository:
         entries = (entry for config in self._stored.values() for entry in config.models)
         return Counter(entry.key.kid for entry in entries if entry.key)
 
-    async def wrapped_by(
-        self, kid: str, *, after: Owner | None = None, limit: int
-    ) -> Sequence[tuple[Owner, AIConfig]]:
-        return [
-            (owner, config)
-            for owner, config in sorted(self._stored.items(), key=lambda item: _order(item[0]))
+    async def wrapped_by(self, kid: str, *, after: str = "", limit: int) -> Sequence[StoredConfig]:
+        found = [
+            StoredConfig(_id(owner), owner, config)
+            for owner, config in self._stored.items()
             if any(entry.key and entry.key.kid == kid for entry in config.models)
-            and (after is None or _order(owner) > _order(after))
-        ][:limit]
+        ]
+        found.sort(key=lambda stored: stored.id)
+        return [stored for stored in found if stored.id > after][:limit]
 
     async def rewrap(self, rewrappings: Sequence[Rewrapping]) -> int:
         matched = 0
+        owners = {_id(owner): owner for owner in self._stored}
         for rewrapping in rewrappings:
-            current = self._stored.get(rewrapping.owner)
-            if current is not None and current.revision == rewrapping.revision:
+            owner = owners.get(rewrapping.id)
+            current = self._stored.get(owner) if owner else None
+            if owner and current and current.revision == rewrapping.revision:
                 models = (
                     replace(entry, key=rewrapping.keys.get(position, entry.key))
                     for position, entry in enumerate(current.models)
                 )
-                self._stored[rewrapping.owner] = replace(current, models=tuple(models))
+                self._stored[owner] = replace(current, models=tuple(models))
                 matched += 1
         return matched
 
@@ -99,8 +101,8 @@ class InMemoryRepository:
         return current
 
 
-def _order(owner: Owner) -> tuple[str, str]:
-    return owner.issuer, owner.subject
+def _id(owner: Owner) -> str:
+    return json.dumps([owner.issuer, owner.subject])
 
 
 def _identity(entry: ModelEntry) -> tuple[str, str, str]:

@@ -114,16 +114,24 @@ class Vault:
         key = self._keyring.storage.get(stored.kid)
         if key is None:
             raise KeyUnreadable("It is wrapped by a key that is not on the keyring.")
+        # Before it is opened, so that nobody else's key is ever in the clear, even in a traceback;
+        # opening it then proves what the header says.
+        header = _read_header(stored.jwe)
+        if header.get("kid") != stored.kid:
+            raise KeyUnreadable("It names another wrapping key than its document.")
+        if header.get("ctx") != _context(owner, provider):
+            raise KeyUnreadable("It belongs to another owner or provider.")
         try:
             opened = jwe.decrypt_compact(stored.jwe, key, registry=_STORED)
-            plaintext = (opened.plaintext or b"").decode("utf-8")
+            return SecretStr((opened.plaintext or b"").decode("utf-8"))
         except (JoseError, ValueError):
             raise KeyUnreadable("It does not open with the key that it names.") from None
-        if opened.protected.get("kid") != stored.kid:
-            raise KeyUnreadable("It names another wrapping key than its document.")
-        if opened.protected["ctx"] != _context(owner, provider):
-            raise KeyUnreadable("It belongs to another owner or provider.")
-        return SecretStr(plaintext)
+
+    def is_unreadable(self, submitted: str) -> bool:
+        """Tell whether this is a stored key whose wrapping key is not on the keyring."""
+        header = _read_header(submitted)
+        ours = (header.get("alg"), header.get("enc")) == (_STORED_ALG, _ENC)
+        return ours and not self.holds(str(header.get("kid")))
 
     def rewrap(self, owner: Owner, provider: str, stored: StoredKey) -> StoredKey:
         """Return the same API key wrapped by the primary.
@@ -219,15 +227,22 @@ def _resembles_jwe(submitted: str) -> bool:
 
 def _jwe_header(submitted: str) -> dict[str, Any]:
     """Return the header of a compact JWE; raises ``KeyNotAccepted`` for what is not quite one."""
-    segments = submitted.split(".")
-    try:
-        header = json.loads(urlsafe_b64decode(segments[0].encode()))
-        known = jwe.JWERegistry.algorithms
-        if len(segments) == 5 and header["alg"] in known["alg"] and header["enc"] in known["enc"]:
-            return dict(header)
-    except (ValueError, KeyError, TypeError, RecursionError):
-        pass
+    header = _read_header(submitted)
+    known = jwe.JWERegistry.algorithms
+    names = (header.get("alg"), header.get("enc"))
+    if submitted.count(".") == 4 and all(isinstance(name, str) for name in names):
+        if names[0] in known["alg"] and names[1] in known["enc"]:
+            return header
     raise _not_accepted("It resembles a compact JWE but is not a well-formed one.")
+
+
+def _read_header(text: str) -> dict[str, Any]:
+    """Return the JSON object in the first part of a compact JWE; empty where there is none."""
+    try:
+        header = json.loads(urlsafe_b64decode(text.partition(".")[0].encode()))
+    except (ValueError, RecursionError):
+        return {}
+    return header if isinstance(header, dict) else {}
 
 
 def _not_accepted(reason: str) -> KeyNotAccepted:
