@@ -145,7 +145,8 @@ def _recipient(arguments: argparse.Namespace) -> Any:
     except (ValueError, RecursionError):
         raise ConfigurationError(f"{name}: this is not JSON.") from None
     except (OSError, HTTPException) as err:  # urllib's errors are OSErrors too.
-        raise ConfigurationError(f"{name}: {str(err) or type(err).__name__}.") from None
+        why = " ".join(str(err).split()) or type(err).__name__
+        raise ConfigurationError(f"{name}: {why}.") from None
 
 
 class _NoRedirection(urllib.request.HTTPRedirectHandler):

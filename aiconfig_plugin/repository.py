@@ -15,13 +15,12 @@ import pymongo
 from bson.codec_options import CodecOptions
 from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo import ReadPreference, UpdateOne, WriteConcern
-from pymongo.errors import BulkWriteError, DuplicateKeyError, OperationFailure
+from pymongo.errors import BulkWriteError, DuplicateKeyError
 from pymongo.errors import ConfigurationError as MongoConfigurationError
 from pymongo.read_concern import ReadConcern
 
 from aiconfig_plugin.documents import (
     COLLECTION,
-    COLLECTION_OPTIONS,
     Document,
     owner_id,
     replacement,
@@ -30,6 +29,7 @@ from aiconfig_plugin.documents import (
     to_owner,
 )
 from aiconfig_plugin.errors import ConfigExists, ConfigNotFound, RevisionMismatch
+from aiconfig_plugin.migration import migrate
 from aiconfig_plugin.model import AIConfig, Owner
 from aiconfig_plugin.mongodb import (
     DOCUMENT_VALIDATION_FAILURE,
@@ -45,8 +45,6 @@ from aiconfig_plugin.ports import Rewrapping, StoredConfig
 
 # Seconds for what reads every document: a count by kid, or an index over a restored collection.
 _SCAN_TIMEOUT: Final = 300.0
-# https://github.com/mongodb/mongo/blob/master/src/mongo/base/error_codes.yml
-_NAMESPACE_EXISTS: Final = 48
 
 
 class MongoRepository:
@@ -99,7 +97,7 @@ class MongoRepository:
             await self._ping()
             with bounded(self._timeout):
                 await self._choose_read_concern()
-                await self._migrate()
+                await migrate(self._database)
             with bounded(_SCAN_TIMEOUT):
                 # Finds what a key still wraps, in the order in which a rotation goes through it.
                 await self._collection.create_index([("models.key.kid", 1), ("_id", 1)])
@@ -176,12 +174,21 @@ class MongoRepository:
         return {group["kid"]: group["count"] for group in groups}
 
     async def wrapped_by(self, kid: str, *, after: str = "", limit: int) -> Sequence[StoredConfig]:
-        query: Document = {"models.key.kid": kid, "_id": {"$gt": after}}
         await self._ping()
+        while documents := await self._page(kid, after, limit):
+            # One that lies in another owner's place was put there by somebody else.
+            found = [doc for doc in documents if doc["_id"] == owner_id(to_owner(doc))]
+            if found:
+                return [StoredConfig(doc["_id"], to_owner(doc), to_config(doc)) for doc in found]
+            after = documents[-1]["_id"]
+        return []
+
+    async def _page(self, kid: str, after: str, limit: int) -> list[Document]:
+        query = {"models.key.kid": kid, "_id": {"$gt": after}}
         with bounded(_SCAN_TIMEOUT):
             found = self._collection.find(query).sort("_id", 1).limit(limit)
-            documents = await found.to_list(limit)
-        return [StoredConfig(doc["_id"], to_owner(doc), to_config(doc)) for doc in documents]
+            documents: list[Document] = await found.to_list(limit)
+        return documents
 
     async def rewrap(self, rewrappings: Sequence[Rewrapping]) -> int:
         if not rewrappings:
@@ -258,30 +265,6 @@ class MongoRepository:
         hello = await self._database.command("hello")
         several = "setName" in hello or hello.get("msg") == "isdbgrid"
         self._proof = ReadConcern("linearizable" if several else "majority")
-
-    async def _migrate(self) -> None:
-        if await self._options() is None:
-            try:
-                await self._alter("create")
-            except OperationFailure as err:
-                if err.code != _NAMESPACE_EXISTS:  # another gateway was faster
-                    raise
-        options = await self._options() or {}
-        # A host's user may lack the right to collMod, so it is not asked for without need.
-        if any(options.get(name) != value for name, value in COLLECTION_OPTIONS.items()):
-            await self._alter("collMod")
-
-    async def _options(self) -> Document | None:
-        """Return the collection's options, or None where there is no collection."""
-        reply = await self._database.command("listCollections", filter={"name": COLLECTION})
-        for found in reply["cursor"]["firstBatch"]:
-            return dict(found["options"])
-        return None
-
-    async def _alter(self, command: str) -> None:
-        await self._database.command(
-            {command: COLLECTION, **COLLECTION_OPTIONS, "writeConcern": {"w": "majority"}}
-        )
 
     async def _refuse(self, owner: Owner, if_match: Collection[str] | None) -> None:
         """Raise why a write found nothing, or return where it would find something now.

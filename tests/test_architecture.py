@@ -28,6 +28,7 @@ INSIDE = ADAPTER | {
     "introspection",
     "keyring",
     "keyring_file",
+    "migration",
     "mongodb",
     "openapi",
     "repository",
@@ -57,7 +58,9 @@ MAY_IMPORT: Mapping[str, Set[str]] = {
     "client": frozenset(),
     "documents": WORDS,
     "mongodb": ADAPTER,
-    "repository": ADAPTER | {"documents", "mongodb"},  # one adapter in three files
+    "migration": frozenset({"documents"}),
+    # One adapter in four files.
+    "repository": ADAPTER | {"documents", "migration", "mongodb"},
     "audit": WORDS,
     "rotation": WORDS | {"ports"},
     "validation": ADAPTER,
@@ -90,7 +93,7 @@ KNOWN_BY: Mapping[str, Set[str]] = {
     "jsonschema": frozenset({"validation"}),
     "motor": frozenset({"mongodb", "repository"}),
     "prometheus_client": frozenset({"metrics"}),
-    "pymongo": frozenset({"mongodb", "repository"}),
+    "pymongo": frozenset({"migration", "mongodb", "repository"}),
     "referencing": frozenset({"validation"}),
 }
 PLAIN = frozenset({"errors", "model", "settings"})

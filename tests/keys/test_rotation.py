@@ -155,7 +155,8 @@ async def test_what_does_not_open_stays_as_it_is_and_is_counted(
     config = await repository.read(BOB)
     jwe = config.models[0].key.jwe  # type: ignore[union-attr]
     bad = StoredKey(old.primary, jwe[:-2] + ("AA" if jwe[-2:] != "AA" else "BA"))
-    await repository.rewrap([Rewrapping(BOB, config.revision, {0: bad})])
+    [at] = [s.id for s in await repository.wrapped_by(old.primary, limit=9) if s.owner == BOB]
+    await repository.rewrap([Rewrapping(at, config.revision, {0: bad})])
     turn(keyring)
     drop(keyring, lost.primary)
     vault = new_vault(keyring)

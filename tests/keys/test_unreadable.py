@@ -231,7 +231,7 @@ async def test_the_right_name_with_the_wrong_material_stops_the_start(
 
 
 @RUN
-async def test_of_several_keys_each_is_proved(
+async def test_of_several_keys_one_that_fits_nothing_is_told(
     keyring: Path, mongod: Any, database_name: str
 ) -> None:
     kid = load_keyring(keyring).primary
@@ -241,9 +241,10 @@ async def test_of_several_keys_each_is_proved(
     async with started(keyring, mongod.uri, database_name) as plugin:
         await create(plugin, BOB, "b")
     other_material(keyring, kid)
-    with pytest.raises(ConfigurationError, match=kid):
+    with logged("aiconfig_plugin") as lines:
         async with started(keyring, mongod.uri, database_name):
             pass
+    assert any(kid in line for line in lines)
 
 
 @RUN
