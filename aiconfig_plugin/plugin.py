@@ -78,8 +78,11 @@ class AIConfigPlugin:
         """Return the routes, for ``Application([*routes, *plugin.handlers()])``."""
         prefix = re.escape(self.settings.prefix)
         routes = [
-            URLSpec(prefix + re.escape(path), handler, {"parts": self._parts, "route": path})
-            for path, handler in {**ROUTES, **web_routes()}.items()
+            URLSpec(prefix + re.escape(path), handler, {"parts": self._parts, "route": route})
+            for path, handler, route in (
+                *((path, handler, path) for path, handler in ROUTES.items()),
+                *((path, handler, "/web") for path, handler in web_routes().items()),
+            )
         ]
         if self.settings.resource is not None:
             # Where RFC 9728 puts it, and where it would be without a proxy that changes the path.

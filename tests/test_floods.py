@@ -76,7 +76,7 @@ async def test_one_token_in_a_thousand_requests_is_one_call(
         answers = await asyncio.gather(*asked)
     assert {answer.code for answer in answers} == {404}
     assert len(server.calls) == 1
-    assert ticks[0] > CROWD
+    assert ticks[0] > CROWD / 10  # A loop that is held comes by a few times at the most.
 
 
 @RUN
@@ -92,7 +92,7 @@ async def test_a_thousand_tokens_are_a_thousand_calls_and_the_loop_goes_on(
     assert {answer.code for answer in answers} == {404}
     assert len(server.calls) == CROWD
     assert all(server.asked(token) == 1 for token in tokens)
-    assert ticks[0] > CROWD
+    assert ticks[0] > CROWD / 10  # A loop that is held comes by a few times at the most.
 
 
 @RUN

@@ -102,7 +102,7 @@ async def test_no_caller_can_add_a_label(make_gateway: MakeGateway, server: Scri
         if family.name.startswith("aiconfig_request")
         for sample in family.samples
     }
-    assert routes <= {*ROUTES, "/.well-known/oauth-protected-resource"}
+    assert routes <= {*ROUTES, "/web", "/.well-known/oauth-protected-resource"}
 
 
 @RUN

@@ -50,6 +50,11 @@ def environment(**settings: str) -> dict[str, str]:
     return {**kept, **{f"AICONFIG_{name.upper()}": value for name, value in settings.items()}}
 
 
+def _hear_ctrl_c() -> None:
+    """Undo what a background job inherits from its shell: SIGINT ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Program:
     """A process whose output goes to files, so that it never blocks on a pipe."""
 
@@ -65,6 +70,7 @@ class Program:
                 stdout=out,
                 stderr=err,
                 start_new_session=True,
+                preexec_fn=_hear_ctrl_c,
             )
         self.pid = self._process.pid
 
