@@ -6,7 +6,6 @@ import asyncio
 import base64
 import re
 import sys
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -161,9 +160,7 @@ def test_what_an_idle_gateway_still_holds_in_memory_is_stated(tmp_path: Path) ->
             for _ in range(200):
                 await http.get(read)
             await asyncio.sleep(1)
-            before = time.monotonic()
             memory = memory_of(gateway.pid)
-            assert time.monotonic() - before < 60
             return memory.count(MARK.encode()), memory.count(CANARY.encode())
 
     marks, left = asyncio.run(run())
