@@ -22,9 +22,7 @@ from joserfc.util import urlsafe_b64decode, urlsafe_b64encode
 
 from aiconfig_plugin.errors import KeyNotAccepted, KeyNotEncrypted, KeyUnreadable
 from aiconfig_plugin.keyring import Keyring
-from aiconfig_plugin.model import KeyState, Owner, SecretStr, StoredKey
-
-MAX_API_KEY_BYTES = 4096
+from aiconfig_plugin.model import MAX_API_KEY_BYTES, KeyState, Owner, SecretStr, StoredKey
 
 _STORED_ALG, _ENC = "A256KW", "A256GCM"
 _STORED = jwe.JWERegistry(
