@@ -66,7 +66,8 @@ MAY_IMPORT: Mapping[str, Set[str]] = {
     "audit": WORDS,
     "rotation": WORDS | {"ports"},
     "validation": ADAPTER,
-    "vault": ADAPTER | {"keyring"},  # one adapter in two files
+    "stored_jwe": frozenset(),
+    "vault": ADAPTER | {"keyring", "stored_jwe"},  # one adapter in three files
     "service": WORDS | {"ports", "audit"},
     "challenge": WORDS,
     "cors": frozenset(),
@@ -87,7 +88,7 @@ MAY_IMPORT: Mapping[str, Set[str]] = {
 KNOWN_BY: Mapping[str, Set[str]] = {
     "authlib": frozenset({"client_auth", "demo", "introspection"}),
     "bson": frozenset({"repository"}),
-    "cryptography": frozenset(),
+    "cryptography": frozenset({"stored_jwe"}),
     "httpx2": frozenset(
         {"client_auth", "demo", "discovery", "introspection", "introspection_reply"}
     ),
