@@ -88,20 +88,21 @@ class Vault:
         """
         header = _jwe_header(submitted) if _resembles_jwe(submitted) else {}
         alg = header.get("alg", "")
+        context = _context(owner, provider)
         if _is_stored(header):
             stored = StoredKey(kid=str(header.get("kid")), jwe=submitted)
             try:
-                self.open(owner, provider, stored)
+                self._open(context, stored)
             except KeyUnreadable as err:
                 raise _not_accepted(err.detail) from None
             return stored
         if alg.startswith("ECDH-ES"):
-            return self._store(owner, provider, self._unseal(owner, submitted, header))
+            return self._store(context, self._unseal(owner, submitted, header))
         if not header and _PLAIN_KEY.search(submitted):
             raise KeyNotEncrypted("This is a provider's plain API key; encrypt it first.")
         if self._sealed_only:
             raise KeyNotEncrypted("Only a sealed API key is accepted here.")
-        return self._store(owner, provider, submitted)
+        return self._store(context, submitted)
 
     def open(self, owner: Owner, provider: str, stored: StoredKey) -> SecretStr:
         """Return the plain text of a stored key.
@@ -109,20 +110,7 @@ class Vault:
         Raises :class:`~aiconfig_plugin.errors.KeyUnreadable` when it does not open with this
         keyring, or belongs to another owner or provider.
         """
-        key = self._keyring.storage.get(stored.kid)
-        if key is None:
-            raise KeyUnreadable("It is wrapped by a key that is not on the keyring.")
-        # Before it is opened, so that nobody else's key is ever in the clear, even in a traceback;
-        # opening it then proves what the header says.
-        header = _read_header(stored.jwe)
-        if header.get("kid") != stored.kid:
-            raise KeyUnreadable("It names another wrapping key than its document.")
-        if header.get("ctx") != _context(owner, provider):
-            raise KeyUnreadable("It belongs to another owner or provider.")
-        try:
-            return SecretStr(stored_jwe.decrypt(stored.jwe, key.raw_value).decode("utf-8"))
-        except ValueError:
-            raise KeyUnreadable("It does not open with the key that it names.") from None
+        return SecretStr(self._open(_context(owner, provider), stored))
 
     def is_unreadable(self, submitted: str) -> bool:
         """Tell whether this is a stored key whose wrapping key is not on the keyring."""
@@ -135,7 +123,8 @@ class Vault:
         The ``kid`` is authenticated data, so new content keys are needed, and for them the plain
         text. Raises :class:`~aiconfig_plugin.errors.KeyUnreadable`.
         """
-        return self._store(owner, provider, self.open(owner, provider, stored).get_secret_value())
+        context = _context(owner, provider)
+        return self._store(context, self._open(context, stored))
 
     def state(self, key: StoredKey | None) -> KeyState:
         """Return what a user may know of a stored key. Decrypts nothing."""
@@ -143,8 +132,25 @@ class Vault:
             return KeyState.UNSET
         return KeyState.SET if self.holds(key.kid) else KeyState.UNREADABLE
 
-    def _store(self, owner: Owner, provider: str, plaintext: str) -> StoredKey:
-        kid, context = self.primary, _context(owner, provider)
+    def _open(self, context: str, stored: StoredKey) -> str:
+        """Return the plain text of a stored key, or raise ``KeyUnreadable``."""
+        key = self._keyring.storage.get(stored.kid)
+        if key is None:
+            raise KeyUnreadable("It is wrapped by a key that is not on the keyring.")
+        # Before it is opened, so that nobody else's key is ever in the clear, even in a traceback;
+        # opening it then proves what the header says.
+        header = _read_header(stored.jwe)
+        if header.get("kid") != stored.kid:
+            raise KeyUnreadable("It names another wrapping key than its document.")
+        if header.get("ctx") != context:
+            raise KeyUnreadable("It belongs to another owner or provider.")
+        try:
+            return stored_jwe.decrypt(stored.jwe, key.raw_value).decode("utf-8")
+        except ValueError:
+            raise KeyUnreadable("It does not open with the key that it names.") from None
+
+    def _store(self, context: str, plaintext: str) -> StoredKey:
+        kid = self.primary
         header = {"alg": stored_jwe.ALG, "enc": stored_jwe.ENC, "kid": kid, "ctx": context}
         key = self._keyring.storage[kid].raw_value
         return StoredKey(
