@@ -19,6 +19,7 @@ nitpicky = True
 nitpick_ignore_regex = [("py:.*", r"(?!aiconfig_plugin\b).*")]
 autodoc_default_options = {"members": True, "member-order": "bysource"}
 autodoc_typehints = "signature"
+autodoc_preserve_defaults = True
 
 html_theme = "furo"
 html_title = "aiconfig_plugin"

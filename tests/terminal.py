@@ -15,11 +15,14 @@ from journeys.processes import PATIENCE, environment, need
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 END = "--- end of the answer ---"
 
-_BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_BLOCK = re.compile(r"^( *)```([^`\n]*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 
 
 class Block(NamedTuple):
-    """A fenced block; ``answer`` is the ``text`` block that follows, what it prints."""
+    """A fenced block; ``answer`` is the ``text`` block that follows, what it prints.
+
+    A ``kind`` in braces is an instruction to Sphinx.
+    """
 
     kind: str
     text: str
@@ -30,11 +33,11 @@ class Block(NamedTuple):
 def blocks(text: str) -> Iterator[Block]:
     """The blocks of a page, but for those that are answers."""
     found = [*_BLOCK.finditer(text)]
-    for block, following in zip(found, [*found[1:], None], strict=True):
-        answers = following is not None and following[1] == "text"
-        if block[1] != "text":
+    for block, following in zip(found, [*found[1:], None], strict=False):
+        if block[2] != "text":
+            answer = following[3] if following and following[2] == "text" else ""
             line = text.count("\n", 0, block.start()) + 1
-            yield Block(block[1], block[2], following[2] if following and answers else "", line)
+            yield Block(block[2], block[3], answer, line)
 
 
 def matches(answer: str, printed: str) -> bool:

@@ -33,9 +33,8 @@ def settings() -> str:
         f".. envvar:: {variable(field.name)}\n\n"
         + _indented(
             f"{meanings[field.name]}\n\n"
-            f":Argument: ``{field.name}``\n"
-            f":Default: {_default(field.default)}\n"
-            + "".join(f":Rule: {rule}\n" for rule in _rules(field.name))
+            f"In Python ``{field.name}``. Default: {_default(field.default)}."
+            + "".join(f" It {rule}" for rule in _rules(field.name))
         )
         for field in dataclasses.fields(Settings)
     )
@@ -82,7 +81,7 @@ def routes() -> str:
 
 def _operation(method: str, path: str, operation: dict[str, Any], *, heads: bool) -> str:
     title = f"{method} {path}"
-    lines = [title, "-" * len(title), "", f"{operation['summary']}."]
+    lines = [title, "~" * len(title), "", f"{operation['summary']}."]
     if "description" in operation:
         lines.append(operation["description"])
     scopes = [scope for way in operation["security"] for scope in way.get("bearer", [])]
@@ -102,7 +101,9 @@ def _operation(method: str, path: str, operation: dict[str, Any], *, heads: bool
 def _parameter(parameter: dict[str, Any]) -> str:
     allowed = [f"``{name}``" for name in parameter["schema"].get("items", {}).get("enum", [])]
     listed = f" Any of {', '.join(allowed)}." if allowed else ""
-    return f":{parameter['in'].title()}: ``{parameter['name']}``: {parameter['description']}{listed}"
+    return (
+        f":{parameter['in'].title()}: ``{parameter['name']}``: {parameter['description']}{listed}"
+    )
 
 
 def _answer(status: int, answer: dict[str, Any]) -> str:
@@ -123,7 +124,7 @@ def _other_routes() -> str:
     stable = [path for path in web_routes() if path.count("/") == 2]
     files = "\n".join(f"* ``GET {Settings().prefix}{path}``" for path in stable)
     return (
-        "Routes outside the document\n---------------------------\n\n"
+        "Routes outside the document\n~~~~~~~~~~~~~~~~~~~~~~~~~~~\n\n"
         "Public, for browsers; each file leads to a path that changes with its content:\n\n"
         f"{files}\n\n"
         f"With :envvar:`AICONFIG_RESOURCE`, ``GET {WELL_KNOWN}`` followed by the path of that URL\n"
@@ -136,7 +137,7 @@ def schemas() -> str:
     """Every schema of the OpenAPI document."""
     components = build_openapi(Settings())["components"]["schemas"]
     return "\n".join(
-        f".. _schema-{name}:\n\n{name}\n{'-' * len(name)}\n\n.. code-block:: json\n\n"
+        f".. _schema-{name}:\n\n{name}\n{'~' * len(name)}\n\n.. code-block:: json\n\n"
         + _indented(json.dumps(schema, indent=2))
         for name, schema in components.items()
     )
@@ -144,9 +145,7 @@ def schemas() -> str:
 
 def problems() -> str:
     """Every error code that a client may get, by status."""
-    return "".join(
-        _problem(code, status) for status, codes in PROBLEMS.items() for code in codes
-    )
+    return "".join(_problem(code, status) for status, codes in PROBLEMS.items() for code in codes)
 
 
 def python_errors() -> str:
@@ -164,19 +163,20 @@ def error_classes(base: type[errors.AIConfigError] = errors.AIConfigError) -> li
 
 def _problem(code: str, status: int | None) -> str:
     [error] = (each for each in error_classes() if "code" in vars(each) and each.code == code)
+    meaning = inspect.cleandoc(error.__doc__ or "")
     number = "" if status is None else f"{status} "
     return (
-        f".. _problem-{code}:\n\n{number}{code}\n{'-' * (len(number + code))}\n\n"
-        f"*{error.title}.* {inspect.getdoc(error)}\n\n"
-        f":Class: :class:`aiconfig_plugin.errors.{error.__name__}`\n"
-        + (f":Type: ``urn:aiconfig:problem:{code}``\n\n" if status else "\n")
+        f".. _problem-{code}:\n\n{number}{code}\n{'~' * (len(number + code))}\n\n"
+        f"*{error.title}.* {meaning}\n\n"
+        + (f"``urn:aiconfig:problem:{code}``, " if status else "")
+        + f":class:`aiconfig_plugin.errors.{error.__name__}`\n\n"
     )
 
 
 def commands() -> str:
     """What every command says of itself."""
     return "\n".join(
-        f"{parser.prog}\n{'-' * len(parser.prog)}\n\n.. code-block:: text\n\n"
+        f"{parser.prog}\n{'~' * len(parser.prog)}\n\n.. code-block:: text\n\n"
         + _indented(parser.format_help())
         for parser in command_parsers(cli._parser())
     )

@@ -1,4 +1,4 @@
-"""What Sphinx is taught here: the directive ``from-code``, and to refuse what loads from elsewhere."""
+"""What Sphinx is taught here: the directive ``from-code``, and to refuse foreign parts of pages."""
 
 from __future__ import annotations
 
