@@ -34,6 +34,7 @@ TEST = [
     "setuptools>=70.1,<81",  # pytest-tornado 0.8.1 imports pkg_resources
     "tornado>=6.4.1",  # the first whose test cases pytest 8.2 can collect
 ]
+DOCS = ["furo>=2024.8.6", "myst-parser>=4", "sphinx>=8.1"]
 LINT = [
     # One minor version of each: another one formats, or finds, something else.
     "mypy~=2.4.0",
@@ -96,6 +97,7 @@ setup(
         "metrics": METRICS,
         "test": TEST,
         "lint": LINT,
-        "dev": [*TEST, *LINT, "pre-commit>=3.5", "tox>=4.11"],
+        "docs": DOCS,
+        "dev": [*TEST, *LINT, *DOCS, "pre-commit>=3.5", "tox>=4.11"],
     },
 )
