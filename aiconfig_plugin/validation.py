@@ -55,7 +55,9 @@ def read_json(raw: bytes) -> Any:
     try:
         text = raw.decode("utf-8")
         document = json.loads(text, object_pairs_hook=_members, parse_constant=_no_constant)
-        if "\\u" in text:  # Only an escape can bring in a lone surrogate, which UTF-8 cannot hold.
+        # Only an escape can bring in a lone surrogate, which UTF-8 cannot hold. That there is no
+        # escape at all is found out much sooner than that there is none of this kind.
+        if "\\" in text and "\\u" in text:
             json.dumps(document, ensure_ascii=False).encode("utf-8")
     except json.JSONDecodeError as err:
         place = f"line {err.lineno}, column {err.colno}"
