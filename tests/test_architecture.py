@@ -94,6 +94,7 @@ KNOWN_BY: Mapping[str, Set[str]] = {
     ),
     "joserfc": frozenset({"client", "client_auth", "keyring", "keyring_file", "vault"}),
     "jsonschema": frozenset({"validation"}),
+    "jsonschema_rs": frozenset({"validation"}),
     "motor": frozenset({"mongodb", "repository"}),
     "prometheus_client": frozenset({"metrics"}),
     "pymongo": frozenset({"migration", "mongodb", "repository"}),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import sys
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from aiconfig_plugin import validation
 from aiconfig_plugin.errors import AIConfigError, MalformedJSON, SchemaViolation
 from aiconfig_plugin.model import ABSENT, Submission, SubmittedEntry
 from aiconfig_plugin.validation import parse_submission, read_json
@@ -22,6 +24,17 @@ Vector: TypeAlias = dict[str, Any]
 FILE = json.loads((Path(__file__).parent / "vectors" / "bodies.json").read_text(encoding="utf-8"))
 VECTORS: list[Vector] = FILE["vectors"]
 GOOD: dict[str, Any] = FILE["good"]
+
+
+@pytest.fixture(scope="module", params=["jsonschema_rs", "jsonschema alone"], autouse=True)
+def installed(request: pytest.FixtureRequest) -> Iterator[None]:
+    """All of this holds where the extra ``speed`` is installed and where it is not."""
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == "jsonschema alone":
+            patch.setitem(sys.modules, "jsonschema_rs", None)
+        validation._passes.cache_clear()
+        yield
+    validation._passes.cache_clear()
 
 
 def expand(value: Any) -> Any:
