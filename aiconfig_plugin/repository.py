@@ -7,18 +7,11 @@ that Motor and PyMongo's own asynchronous API share are used; a host may bring e
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any, Final
 
-import pymongo
-from bson.codec_options import CodecOptions
-from motor.motor_asyncio import AsyncIOMotorClient
-from pymongo import ReadPreference, UpdateOne, WriteConcern
-from pymongo.errors import BulkWriteError, ConnectionFailure, DuplicateKeyError, OperationFailure
-from pymongo.errors import ConfigurationError as MongoConfigurationError
-from pymongo.read_concern import ReadConcern
+from pymongo import UpdateOne
+from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from aiconfig_plugin.documents import (
     COLLECTION,
@@ -37,28 +30,15 @@ from aiconfig_plugin.mongodb import (
     LIMIT,
     TIMEOUT,
     Address,
+    Connection,
     Database,
     Gate,
     bounded,
-    wrong_uri,
 )
 from aiconfig_plugin.ports import Rewrapping, StoredConfig
 
 # Seconds for what reads every document: a count by kid, or an index over a restored collection.
 _SCAN_TIMEOUT: Final = 300.0
-
-
-@dataclass(frozen=True)
-class _Opened:
-    """What the database gives, made once: a handle costs as much as many an operation's share."""
-
-    database: Database
-    # The calls of the two drivers agree, their annotations do not.
-    collection: Any
-    current: Any
-    """The collection, for a read that must see every write acknowledged before it."""
-    reading: Any
-    """The collection, for what the owners read."""
 
 
 class MongoRepository:
@@ -83,11 +63,8 @@ class MongoRepository:
         self, database: Database | Address, *, timeout: float = TIMEOUT, limit: int = LIMIT
     ) -> None:
         self._operation = Gate(timeout, limit).operation
-        self._source = database
+        self._connection = Connection(database, COLLECTION, timeout)
         self._timeout = timeout
-        self._client: AsyncIOMotorClient[Document] | None = None
-        self._opened: _Opened | None = None
-        self._unproven_reads = False
 
     @classmethod
     def connect(
@@ -103,14 +80,11 @@ class MongoRepository:
         :class:`~aiconfig_plugin.errors.ConfigurationError` for a connection string or a name that
         cannot be used; it repeats nothing of the connection string.
         """
-        fresh = self._opened is None
-        if fresh:
-            self._open()
+        fresh = not self._connection.is_open
         try:
-            await self._ping()
+            await self._connection.open()
             with bounded(self._timeout):
-                await self._choose_read_concern()
-                await migrate(self._database)
+                await migrate(self._connection.database)
             with bounded(_SCAN_TIMEOUT):
                 # Finds what a key still wraps, in the order in which a rotation goes through it.
                 await self._collection.create_index([("models.key.kid", 1), ("_id", 1)])
@@ -121,31 +95,14 @@ class MongoRepository:
 
     async def close(self) -> None:
         """Close the client that :meth:`start` made, if it made one."""
-        client, self._client, self._opened = self._client, None, None
-        if client is not None:
-            # It says good-bye over the network, which must not hold up the loop.
-            with pymongo.timeout(self._timeout):
-                await asyncio.to_thread(client.close)
+        await self._connection.close()
 
     async def read(self, owner: Owner) -> AIConfig:
         with self._operation():
-            found = await self._find(_matching(owner))
+            found = await self._connection.find(_matching(owner))
         if found is None:
             raise ConfigNotFound
         return to_config(found)
-
-    async def _find(self, query: Document) -> Document | None:
-        """Read one document by the command alone; a cursor costs a third as much again."""
-        opened = self._started
-        command = {"find": COLLECTION, "filter": query, "limit": 1, "singleBatch": True}
-        concern = opened.reading.read_concern.document
-        try:
-            reply = await opened.database.command({**command, "readConcern": concern})
-        except (ConnectionFailure, OperationFailure):
-            # The driver asks a second time for a cursor, and never for a command.
-            found: Document | None = await opened.reading.find_one(query)
-            return found
-        return next(iter(reply["cursor"]["firstBatch"]), None)
 
     async def create(self, owner: Owner, config: AIConfig) -> None:
         with self._operation():
@@ -154,7 +111,7 @@ class MongoRepository:
                     await self._collection.insert_one(to_document(owner, config))
                     return
                 except DuplicateKeyError as err:
-                    if await self._current.find_one(_matching(owner), {"_id": 1}):
+                    if await self._connection.current.find_one(_matching(owner), {"_id": 1}):
                         raise ConfigExists from err
 
     async def replace(
@@ -189,9 +146,9 @@ class MongoRepository:
             # One document, so that no cursor is left: Motor and PyMongo differ in how to read one.
             {"$group": {"_id": None, "kids": {"$push": {"kid": "$_id", "count": "$count"}}}},
         ]
-        await self._ping()
+        await self._connection.ping()
         with bounded(_SCAN_TIMEOUT):
-            reply = await self._database.command(
+            reply = await self._connection.database.command(
                 {"aggregate": COLLECTION, "pipeline": pipeline, "cursor": {}},
                 readConcern={"level": "majority"},
             )
@@ -199,7 +156,7 @@ class MongoRepository:
         return {group["kid"]: group["count"] for group in groups}
 
     async def wrapped_by(self, kid: str, *, after: str = "", limit: int) -> Sequence[StoredConfig]:
-        await self._ping()
+        await self._connection.ping()
         while documents := await self._page(kid, after, limit):
             # One that lies in another owner's place was put there by somebody else.
             found = [doc for doc in documents if doc["_id"] == owner_id(to_owner(doc))]
@@ -243,60 +200,8 @@ class MongoRepository:
         return matched
 
     @property
-    def _started(self) -> _Opened:
-        if self._opened is None:
-            raise RuntimeError("The repository is not started: await start() first.")
-        return self._opened
-
-    @property
-    def _database(self) -> Database:
-        return self._started.database
-
-    @property
     def _collection(self) -> Any:
-        return self._started.collection
-
-    @property
-    def _current(self) -> Any:
-        return self._started.current
-
-    def _open(self) -> None:
-        if isinstance(self._source, Address):
-            self._client, database = self._source.open(self._timeout)
-        else:
-            database = self._source
-        self._unproven_reads = database.read_concern.level == "majority"
-        database = database.with_options(
-            codec_options=CodecOptions(),
-            read_preference=ReadPreference.PRIMARY,
-            write_concern=WriteConcern("majority"),
-            read_concern=ReadConcern("majority"),
-        )
-        collection = database[COLLECTION]
-        self._opened = _Opened(database, collection, current=collection, reading=collection)
-
-    async def _ping(self) -> None:
-        with bounded(self._timeout):
-            try:
-                await self._database.command("ping")
-            except MongoConfigurationError:
-                # A mongodb+srv name that does not resolve comes to light only here.
-                if self._client is None:
-                    raise
-                raise wrong_uri() from None
-
-    async def _choose_read_concern(self) -> None:
-        """Where there can be another primary, let the one that is asked prove that it still is.
-
-        A majority read may come from one that was deposed and has not noticed. A standalone
-        ``mongod`` knows no such proof and needs none.
-        """
-        hello = await self._database.command("hello")
-        several = "setName" in hello or hello.get("msg") == "isdbgrid"
-        concern = ReadConcern("linearizable" if several else "majority")
-        started, current = self._started, self._collection.with_options(read_concern=concern)
-        reading = started.collection if self._unproven_reads else current
-        self._opened = replace(started, current=current, reading=reading)
+        return self._connection.collection
 
     async def _refuse(self, owner: Owner, if_match: Collection[str] | None) -> None:
         """Raise why a write found nothing, or return where it would find something now.
@@ -304,7 +209,7 @@ class MongoRepository:
         A write that changes nothing is answered without asking the majority, so its word alone
         may be that of a primary that was deposed.
         """
-        found = await self._current.find_one(_matching(owner), {"revision": 1})
+        found = await self._connection.current.find_one(_matching(owner), {"revision": 1})
         if found is None:
             raise ConfigNotFound
         if if_match is not None and found["revision"] not in if_match:

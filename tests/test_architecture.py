@@ -87,7 +87,7 @@ MAY_IMPORT: Mapping[str, Set[str]] = {
 # Who knows a library. What is not named here may be imported anywhere but in PLAIN.
 KNOWN_BY: Mapping[str, Set[str]] = {
     "authlib": frozenset({"client_auth", "demo", "introspection"}),
-    "bson": frozenset({"repository"}),
+    "bson": frozenset({"mongodb"}),
     "cryptography": frozenset({"stored_jwe"}),
     "httpx2": frozenset(
         {"client_auth", "demo", "discovery", "introspection", "introspection_reply"}
@@ -95,7 +95,7 @@ KNOWN_BY: Mapping[str, Set[str]] = {
     "joserfc": frozenset({"client", "client_auth", "keyring", "keyring_file", "vault"}),
     "jsonschema": frozenset({"validation"}),
     "jsonschema_rs": frozenset({"validation"}),
-    "motor": frozenset({"mongodb", "repository"}),
+    "motor": frozenset({"mongodb"}),
     "prometheus_client": frozenset({"metrics"}),
     "pymongo": frozenset({"migration", "mongodb", "repository"}),
     "referencing": frozenset({"validation"}),
