@@ -30,6 +30,7 @@ TEST = [
     "coverage[toml]>=7.4",
     "hypothesis>=6.100",
     "jwcrypto>=1.5",
+    "packaging>=24.2",
     "pip>=22.3",  # the first with --python
     *METRICS,
     "playwright>=1.49",
@@ -124,7 +125,7 @@ setup(
     install_requires=[
         "authlib>=1.8",  # the first whose httpx client is built on httpx2
         "cachetools>=5.3",
-        "httpx2>=2.0",
+        "httpx2>=2.3",  # the first whose pool bears a thousand calls that wait
         "joserfc>=1.7.2",  # the first that takes base64url in its one spelling alone
         "jsonschema>=4.18",  # the first that takes a registry of referencing
         "motor>=3.7,<4",  # the first that takes a PyMongo past 4.9
