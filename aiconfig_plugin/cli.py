@@ -189,16 +189,16 @@ async def _check_store(settings: Settings) -> str:
     repository = open_repository(settings)
     try:
         await repository.start()
-        count = sum((await repository.count_by_kid()).values())
+        counts = await repository.count_by_kid()
+        count = sum(counts.values())
         try:
             vault = open_vault(settings)
         except ConfigurationError:
             return f"answers; whether its {count} stored keys open cannot be told"
-        unreadable = await rotation.count_unreadable(repository, vault)
-        if unreadable:
+        if unreadable := rotation.unreadable(counts, vault):
             kids = ", ".join(f"{count} by {kid}" for kid, count in unreadable.items())
             raise KeyUnreadable(f"stored keys are wrapped by keys not on the keyring: {kids}")
-        await rotation.prove_keyring(repository, vault)
+        await rotation.prove_keyring(repository, vault, counts)
     finally:
         await repository.close()
     return f"answers; the keyring opens its {count} stored keys"

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import ssl
-import stat
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, RSAKey
 
 from aiconfig_plugin.errors import ConfigurationError
+from aiconfig_plugin.private_file import read_private_file
 from aiconfig_plugin.settings import Settings, variable
 
 ASSERTION_LIFETIME = 60
@@ -81,18 +81,11 @@ def load_client_key(path: str | os.PathLike[str]) -> ClientKey:
     """
     where = f"{variable('client_key')}: {os.fspath(path)}"
     try:
-        with open(path, encoding="utf-8") as file:
-            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
-            text = file.read()
-    except OSError as err:
-        raise ConfigurationError(f"{where}: {err.strerror}.") from None
-    except ValueError:
+        key = _import(read_private_file(path).decode("utf-8"))
+    except ConfigurationError as err:
+        raise ConfigurationError(f"{where}: {err.detail}") from None
+    except UnicodeDecodeError:
         raise ConfigurationError(f"{where}: it is not text.") from None
-    if mode & 0o077:
-        raise ConfigurationError(
-            f"{where}: others may read or write it (mode {mode:04o}); it must be 0600 or stricter."
-        )
-    key = _import(text)
     if key is None:
         raise ConfigurationError(f"{where}: it is not one private RSA or EC key to sign with.")
     if isinstance(key, RSAKey) and key.raw_value.key_size < MIN_RSA_BITS:

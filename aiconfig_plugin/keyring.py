@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +18,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, OctKey
 
 from aiconfig_plugin.errors import ConfigurationError
+from aiconfig_plugin.private_file import read_private_file
 from aiconfig_plugin.settings import variable
 
 # A256KW (RFC 7518 section 4.4) takes a key of exactly this many bytes.
@@ -54,16 +54,9 @@ def load_keyring(path: str | os.PathLike[str]) -> Keyring:
 
 def read_keyring_file(path: str | os.PathLike[str]) -> Any:
     """Return the JSON of a file that only its owner may read."""
+    content = read_private_file(path)
     try:
-        with open(path, encoding="utf-8") as file:
-            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
-            if mode & 0o077:
-                raise ConfigurationError(
-                    f"others may read or write it (mode {mode:04o}); it must be 0600 or stricter."
-                )
-            return json.load(file)
-    except OSError as err:
-        raise ConfigurationError(f"{err.strerror}.") from None
+        return json.loads(content.decode("utf-8"))
     except (ValueError, RecursionError):
         raise ConfigurationError("it is not JSON.") from None
 

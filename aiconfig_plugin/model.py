@@ -7,6 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
+MAX_API_KEY_BYTES: Final = 4096
+"""Of an API key in plain text, as UTF-8."""
+
 
 @dataclass(frozen=True)
 class Owner:

@@ -105,9 +105,9 @@ class AIConfigPlugin:
         Raises :class:`~aiconfig_plugin.errors.StorageUnavailable` when the store is not there.
         """
         await self._repository.start()
-        await rotation.prove_keyring(self._repository, self._vault)
-        unreadable = await rotation.count_unreadable(self._repository, self._vault)
-        for kid, count in unreadable.items():
+        counts = await self._repository.count_by_kid()
+        await rotation.prove_keyring(self._repository, self._vault, counts)
+        for kid, count in rotation.unreadable(counts, self._vault).items():
             logger.warning(
                 "%d stored API keys are wrapped by key %s, which is not on the keyring.", count, kid
             )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from aiconfig_plugin.errors import ConfigurationError, KeyUnreadable
@@ -60,22 +60,22 @@ async def count_others(repository: Repository, vault: KeyVault) -> Mapping[str, 
     return {kid: count for kid, count in counts.items() if kid != vault.primary}
 
 
-async def count_unreadable(repository: Repository, vault: KeyVault) -> Mapping[str, int]:
-    """Return how many stored keys are wrapped by each ``kid`` that is not on the keyring."""
-    counts = await repository.count_by_kid()
+def unreadable(counts: Mapping[str, int], vault: KeyVault) -> Mapping[str, int]:
+    """Return those of the ``counts`` by ``kid`` whose key is not on the keyring."""
     return {kid: count for kid, count in counts.items() if not vault.holds(kid)}
 
 
-async def prove_keyring(repository: Repository, vault: KeyVault) -> None:
+async def prove_keyring(repository: Repository, vault: KeyVault, kids: Iterable[str]) -> None:
     """Prove that the keyring's keys are those that the store was written with.
 
-    A key of the right name and the wrong material would otherwise be found at its first use.
-    Raises :class:`~aiconfig_plugin.errors.ConfigurationError`, which names the ``kid``, when no
+    ``kids`` are those that the store knows. A key of the right name and the wrong material would
+    otherwise be found at its first use. Raises
+    :class:`~aiconfig_plugin.errors.ConfigurationError`, which names the ``kid``, when no
     stored key opens at all, or none in a whole sample; a few damaged ones are only logged.
     """
     failed: dict[str, int] = {}
     fits = False
-    for kid in await repository.count_by_kid():
+    for kid in kids:
         if vault.holds(kid):
             sample = await repository.wrapped_by(kid, limit=SAMPLE)
             if any(_opens(vault, kid, stored) for stored in sample):

@@ -4,8 +4,9 @@ At rest every key is a compact JWE (RFC 7516), ``A256KW`` and ``A256GCM``, with 
 storage key that wraps it and, in ``ctx``, a digest of the owner and the provider that it belongs
 to. The header is the JWE's authenticated data, so a stored key that is moved elsewhere does not
 open there. A client seals a key to the gateway with ``ECDH-ES``; its ``apv`` names the user and
-takes part in the key derivation (RFC 7518 section 4.6.2). With :mod:`~aiconfig_plugin.keyring`
-and :mod:`~aiconfig_plugin.client` the only file that knows JOSE.
+takes part in the key derivation (RFC 7518 section 4.6.2). With
+:mod:`~aiconfig_plugin.stored_jwe`, :mod:`~aiconfig_plugin.keyring` and
+:mod:`~aiconfig_plugin.client` the only file that knows JOSE.
 """
 
 from __future__ import annotations
@@ -13,28 +14,25 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from joserfc import jwe
 from joserfc.errors import JoseError
-from joserfc.registry import HeaderParameter
 from joserfc.util import urlsafe_b64decode, urlsafe_b64encode
 
+from aiconfig_plugin import stored_jwe
 from aiconfig_plugin.errors import KeyNotAccepted, KeyNotEncrypted, KeyUnreadable
 from aiconfig_plugin.keyring import Keyring
-from aiconfig_plugin.model import KeyState, Owner, SecretStr, StoredKey
+from aiconfig_plugin.model import MAX_API_KEY_BYTES, KeyState, Owner, SecretStr, StoredKey
 
-MAX_API_KEY_BYTES = 4096
-
-_STORED_ALG, _ENC = "A256KW", "A256GCM"
-_STORED = jwe.JWERegistry(
-    header_registry={"ctx": HeaderParameter("Context", "str", required=True)},
-    algorithms=[_STORED_ALG, _ENC],
-)
 _SEALED_ALGS = ("ECDH-ES", "ECDH-ES+A256KW")
 # RFC 7516 section 4.1 and RFC 7518 section 4.6.1. No "zip": a short JWE must not grow long.
 _SEALED_MEMBERS = frozenset({"alg", "enc", "kid", "epk", "apu", "apv", "typ", "cty"})
-_SEALED = jwe.JWERegistry(algorithms=[*_SEALED_ALGS, _ENC])
+_SEALED_ENC = "A256GCM"
+_SEALED = jwe.JWERegistry(algorithms=[*_SEALED_ALGS, _SEALED_ENC])
+
+_to_json = json.JSONEncoder(separators=(",", ":")).encode
 
 # What no compact JWE holds (RFC 7516 section 7.1).
 _OUTSIDE_JWE = re.compile(r"[^A-Za-z0-9_.-]")
@@ -90,20 +88,21 @@ class Vault:
         """
         header = _jwe_header(submitted) if _resembles_jwe(submitted) else {}
         alg = header.get("alg", "")
-        if (alg, header.get("enc")) == (_STORED_ALG, _ENC):
+        context = _context(owner, provider)
+        if _is_stored(header):
             stored = StoredKey(kid=str(header.get("kid")), jwe=submitted)
             try:
-                self.open(owner, provider, stored)
+                self._open(context, stored)
             except KeyUnreadable as err:
                 raise _not_accepted(err.detail) from None
             return stored
         if alg.startswith("ECDH-ES"):
-            return self._store(owner, provider, self._unseal(owner, submitted, header))
+            return self._store(context, self._unseal(owner, submitted, header))
         if not header and _PLAIN_KEY.search(submitted):
             raise KeyNotEncrypted("This is a provider's plain API key; encrypt it first.")
         if self._sealed_only:
             raise KeyNotEncrypted("Only a sealed API key is accepted here.")
-        return self._store(owner, provider, submitted)
+        return self._store(context, submitted)
 
     def open(self, owner: Owner, provider: str, stored: StoredKey) -> SecretStr:
         """Return the plain text of a stored key.
@@ -111,6 +110,30 @@ class Vault:
         Raises :class:`~aiconfig_plugin.errors.KeyUnreadable` when it does not open with this
         keyring, or belongs to another owner or provider.
         """
+        return SecretStr(self._open(_context(owner, provider), stored))
+
+    def is_unreadable(self, submitted: str) -> bool:
+        """Tell whether this is a stored key whose wrapping key is not on the keyring."""
+        header = _read_header(submitted)
+        return _is_stored(header) and not self.holds(str(header.get("kid")))
+
+    def rewrap(self, owner: Owner, provider: str, stored: StoredKey) -> StoredKey:
+        """Return the same API key wrapped by the primary.
+
+        The ``kid`` is authenticated data, so new content keys are needed, and for them the plain
+        text. Raises :class:`~aiconfig_plugin.errors.KeyUnreadable`.
+        """
+        context = _context(owner, provider)
+        return self._store(context, self._open(context, stored))
+
+    def state(self, key: StoredKey | None) -> KeyState:
+        """Return what a user may know of a stored key. Decrypts nothing."""
+        if key is None:
+            return KeyState.UNSET
+        return KeyState.SET if self.holds(key.kid) else KeyState.UNREADABLE
+
+    def _open(self, context: str, stored: StoredKey) -> str:
+        """Return the plain text of a stored key, or raise ``KeyUnreadable``."""
         key = self._keyring.storage.get(stored.kid)
         if key is None:
             raise KeyUnreadable("It is wrapped by a key that is not on the keyring.")
@@ -119,44 +142,19 @@ class Vault:
         header = _read_header(stored.jwe)
         if header.get("kid") != stored.kid:
             raise KeyUnreadable("It names another wrapping key than its document.")
-        if header.get("ctx") != _context(owner, provider):
+        if header.get("ctx") != context:
             raise KeyUnreadable("It belongs to another owner or provider.")
         try:
-            opened = jwe.decrypt_compact(stored.jwe, key, registry=_STORED)
-            return SecretStr((opened.plaintext or b"").decode("utf-8"))
-        except (JoseError, ValueError):
+            return stored_jwe.decrypt(stored.jwe, key.raw_value).decode("utf-8")
+        except ValueError:
             raise KeyUnreadable("It does not open with the key that it names.") from None
 
-    def is_unreadable(self, submitted: str) -> bool:
-        """Tell whether this is a stored key whose wrapping key is not on the keyring."""
-        header = _read_header(submitted)
-        ours = (header.get("alg"), header.get("enc")) == (_STORED_ALG, _ENC)
-        return ours and not self.holds(str(header.get("kid")))
-
-    def rewrap(self, owner: Owner, provider: str, stored: StoredKey) -> StoredKey:
-        """Return the same API key wrapped by the primary.
-
-        The ``kid`` is authenticated data, so new content keys are needed, and for them the plain
-        text. Raises :class:`~aiconfig_plugin.errors.KeyUnreadable`.
-        """
-        return self._store(owner, provider, self.open(owner, provider, stored).get_secret_value())
-
-    def state(self, key: StoredKey | None) -> KeyState:
-        """Return what a user may know of a stored key. Decrypts nothing."""
-        if key is None:
-            return KeyState.UNSET
-        return KeyState.SET if self.holds(key.kid) else KeyState.UNREADABLE
-
-    def _store(self, owner: Owner, provider: str, plaintext: str) -> StoredKey:
-        header = {
-            "alg": _STORED_ALG,
-            "enc": _ENC,
-            "kid": self.primary,
-            "ctx": _context(owner, provider),
-        }
-        key = self._keyring.storage[self.primary]
+    def _store(self, context: str, plaintext: str) -> StoredKey:
+        kid = self.primary
+        header = {"alg": stored_jwe.ALG, "enc": stored_jwe.ENC, "kid": kid, "ctx": context}
+        key = self._keyring.storage[kid].raw_value
         return StoredKey(
-            self.primary, jwe.encrypt_compact(header, plaintext, key, registry=_STORED)
+            kid, stored_jwe.encrypt(_to_json(header).encode(), plaintext.encode(), key)
         )
 
     def _unseal(self, owner: Owner, sealed: str, header: dict[str, Any]) -> str:
@@ -187,7 +185,7 @@ def _header_fault(header: dict[str, Any]) -> str | None:
     epk = header.get("epk")
     faults = {
         "Its alg is neither ECDH-ES nor ECDH-ES+A256KW.": header["alg"] not in _SEALED_ALGS,
-        "Its enc is not A256GCM.": header["enc"] != _ENC,
+        "Its enc is not A256GCM.": header["enc"] != _SEALED_ENC,
         "It is compressed.": "zip" in header,
         "It has critical extensions.": "crit" in header,
         "It has a header member that is not known.": not set(header) <= _SEALED_MEMBERS,
@@ -202,7 +200,7 @@ def _header_fault(header: dict[str, Any]) -> str | None:
 
 def _context(owner: Owner, provider: str) -> str:
     """Return the digest that binds a stored key. A JSON array has only one reading."""
-    return _digest(json.dumps([owner.issuer, owner.subject, provider], separators=(",", ":")))
+    return _digest(_to_json([owner.issuer, owner.subject, provider]))
 
 
 def _apv(owner: Owner) -> str:
@@ -211,6 +209,11 @@ def _apv(owner: Owner) -> str:
 
 def _digest(text: str) -> str:
     return urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def _is_stored(header: Mapping[str, Any]) -> bool:
+    """Tell whether this is the header of a stored key, of whomever."""
+    return (header.get("alg"), header.get("enc")) == (stored_jwe.ALG, stored_jwe.ENC)
 
 
 def _resembles_jwe(submitted: str) -> bool:

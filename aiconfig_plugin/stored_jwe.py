@@ -1,0 +1,60 @@
+"""The JWE that a stored key is: ``A256KW`` and ``A256GCM`` in the compact form, composed here.
+
+Nothing but the two primitives and the framing of RFC 7516 section 7.1: a rotation goes through
+this for every key there is, and a general library spends ten times as long on what cannot vary.
+"""
+
+from __future__ import annotations
+
+import os
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from typing import Final
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap, aes_key_wrap
+
+ALG: Final = "A256KW"
+ENC: Final = "A256GCM"
+
+_CONTENT_KEY_BYTES: Final = 32
+# RFC 7518 section 5.3.
+_IV_BYTES: Final = 12
+_TAG_BYTES: Final = 16
+
+
+def encrypt(header: bytes, plaintext: bytes, key: bytes) -> str:
+    """Return ``plaintext`` under a content key of its own, which ``key`` (32 bytes) wraps.
+
+    ``header`` is the protected header as JSON; it is authenticated.
+    """
+    content_key, iv = os.urandom(_CONTENT_KEY_BYTES), os.urandom(_IV_BYTES)
+    protected = _encode(header)
+    sealed = AESGCM(content_key).encrypt(iv, plaintext, protected)
+    parts = (aes_key_wrap(key, content_key), iv, sealed[:-_TAG_BYTES], sealed[-_TAG_BYTES:])
+    return b".".join([protected, *map(_encode, parts)]).decode()
+
+
+def decrypt(jwe: str, key: bytes) -> bytes:
+    """Return the plaintext. Raises ValueError for whatever is not what :func:`encrypt` returned."""
+    try:
+        protected, *rest = jwe.encode().split(b".")
+        wrapped, iv, ciphertext, tag = map(_decode, rest)
+        if (len(iv), len(tag)) != (_IV_BYTES, _TAG_BYTES):
+            raise ValueError("the initialization vector or the tag has another length")
+        content_key = aes_key_unwrap(key, wrapped)
+        return AESGCM(content_key).decrypt(iv, ciphertext + tag, protected)
+    except (InvalidUnwrap, InvalidTag) as err:
+        raise ValueError("it does not open") from err
+
+
+def _encode(part: bytes) -> bytes:
+    return urlsafe_b64encode(part).rstrip(b"=")
+
+
+def _decode(part: bytes) -> bytes:
+    """Decode base64url, of which only one spelling counts: whoever stored it may compare it."""
+    decoded = urlsafe_b64decode(part + b"==")
+    if _encode(decoded) != part:
+        raise ValueError("not base64url as RFC 7515 section 2 spells it")
+    return decoded
