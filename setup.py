@@ -125,6 +125,7 @@ setup(
     install_requires=[
         "authlib>=1.8",  # the first whose httpx client is built on httpx2
         "cachetools>=5.3",
+        "cryptography>=45.0.1",  # as Authlib 1.8 asks
         "httpx2>=2.3",  # the first whose pool bears a thousand calls that wait
         "joserfc>=1.7.2",  # the first that takes base64url in its one spelling alone
         "jsonschema>=4.18",  # the first that takes a registry of referencing
