@@ -56,5 +56,5 @@ def test_bash_completes_options_and_files(for_bash: Path, tmp_path: Path) -> Non
 
 
 def test_the_script_for_zsh_describes_every_command() -> None:
-    described = {line.strip().partition(":'")[0] for line in script("zsh").splitlines()}
+    described = {line.strip(' "').partition(":")[0] for line in script("zsh").splitlines()}
     assert described >= COMMANDS | ACTIONS
