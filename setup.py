@@ -41,6 +41,7 @@ TEST = [
     "setuptools>=77.0.3,<81",  # as pyproject.toml; pytest-tornado 0.8.1 imports pkg_resources
     "twine>=6.1",  # the first that knows license expressions
 ]
+DOCS = ["furo>=2024.8.6", "myst-parser>=4", "sphinx>=8.1"]
 LINT = [
     # One minor version of each: another one formats, or finds, something else.
     "mypy~=2.4.0",
@@ -141,6 +142,7 @@ setup(
         "metrics": METRICS,
         "test": TEST,
         "lint": LINT,
-        "dev": [*TEST, *LINT, "pre-commit>=3.5", "tox>=4.11"],
+        "docs": DOCS,
+        "dev": [*TEST, *LINT, *DOCS, "pre-commit>=3.5", "tox>=4.11"],
     },
 )

@@ -27,7 +27,7 @@ def record(
     changed: Sequence[str] = (),
 ) -> None:
     """Write one record. ``client_id`` is the OAuth client that acted; None is the gateway."""
-    if not logger.isEnabledFor(logging.INFO):
+    if not is_wanted():
         return
     entry = {
         "time": datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
@@ -39,6 +39,11 @@ def record(
         "changed": list(changed),
     }
     logger.info("%s", json.dumps(entry))
+
+
+def is_wanted() -> bool:
+    """Tell whether anybody listens, for what is worked out for a record alone."""
+    return logger.isEnabledFor(logging.INFO)
 
 
 def changed_pointers(before: AIConfig, after: AIConfig, submission: Submission) -> list[str]:

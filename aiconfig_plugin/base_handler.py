@@ -46,6 +46,8 @@ MAX_DRAINED_BYTES = 16 * MAX_BODY_BYTES
 
 logger = logging.getLogger("aiconfig_plugin")
 
+_to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
 
 class Access(enum.Enum):
     """What a method asks of its caller."""
@@ -96,8 +98,9 @@ class BaseHandler(RequestHandler):
 
     def _set_cors_headers(self) -> None:
         origins = self.parts.cors_origins
-        if origins:
-            self.set_header("Vary", "Authorization, Origin")
+        if not origins:
+            return
+        self.set_header("Vary", "Authorization, Origin")
         for name, value in response_headers(self.request.headers.get("Origin"), origins).items():
             self.set_header(name, value)
 
@@ -229,7 +232,7 @@ class BaseHandler(RequestHandler):
 
     def write_json(self, document: Any, content_type: str = "application/json") -> None:
         self.set_header("Content-Type", content_type)
-        self.write(json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode())
+        self.write(_to_json(document).encode())
 
 
 def _too_large() -> BodyTooLarge:

@@ -18,6 +18,8 @@ Document: TypeAlias = dict[str, Any]
 
 COLLECTION: Final = "ai_model_configs"
 
+_to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
 
 def _object(required: Mapping[str, Any], **optional: Any) -> Document:
     return {
@@ -66,7 +68,7 @@ COLLECTION_OPTIONS: Final[Document] = {
 
 def owner_id(owner: Owner) -> str:
     # JSON keeps the two apart, whatever characters they hold.
-    pair = json.dumps([owner.issuer, owner.subject], ensure_ascii=False, separators=(",", ":"))
+    pair = _to_json([owner.issuer, owner.subject])
     return urlsafe_b64encode(hashlib.sha256(pair.encode()).digest()).rstrip(b"=").decode()
 
 

@@ -46,12 +46,16 @@ class ClientCredentialsRefused(AIConfigError):
 
 
 class MalformedJSON(AIConfigError):
+    """The body is not UTF-8 or not JSON, repeats a member, holds NaN, or nests too deep."""
+
     code = "malformed-json"
     title = "The body is not JSON that can be read safely"
     status = 400
 
 
 class InvalidParameter(AIConfigError):
+    """The query asks for what there is not, or cannot be decoded."""
+
     code = "invalid-parameter"
     title = "A query parameter is not valid"
     status = 400
@@ -94,6 +98,8 @@ class UserRequired(AIConfigError):
 
 
 class ConfigNotFound(AIConfigError):
+    """The owner has no configuration: none was created, or it was deleted."""
+
     code = "config-not-found"
     title = "There is no configuration"
     status = 404
@@ -103,12 +109,16 @@ class ConfigNotFound(AIConfigError):
 
 
 class MethodNotAllowed(AIConfigError):
+    """The route is there, for other methods: ``Allow`` names them."""
+
     code = "method-not-allowed"
     title = "The method is not allowed here"
     status = 405
 
 
 class ConfigExists(AIConfigError):
+    """A create found a configuration of this owner; an update would replace it."""
+
     code = "config-exists"
     title = "There is a configuration already"
     status = 409
@@ -118,6 +128,8 @@ class ConfigExists(AIConfigError):
 
 
 class RevisionMismatch(AIConfigError):
+    """``If-Match`` names none that is current: somebody has written since. Nothing was changed."""
+
     code = "revision-mismatch"
     title = "The configuration has changed"
     status = 412
@@ -127,12 +139,16 @@ class RevisionMismatch(AIConfigError):
 
 
 class BodyTooLarge(AIConfigError):
+    """The body has more than 1 MiB. It was not kept."""
+
     code = "body-too-large"
     title = "The body is too large"
     status = 413
 
 
 class UnsupportedMediaType(AIConfigError):
+    """The body is not ``application/json``, or has a content coding."""
+
     code = "unsupported-media-type"
     title = "The body must be application/json"
     status = 415
@@ -149,22 +165,31 @@ class UnprocessableBody(AIConfigError):
 
 
 class SchemaViolation(UnprocessableBody):
+    """The body does not fit its JSON Schema; ``errors`` has each place."""
+
     code = "schema-violation"
     title = "The body does not fit its schema"
 
 
 class DuplicateModel(UnprocessableBody):
+    """Two entries name the same model of the same type and provider."""
+
     code = "duplicate-model"
     title = "Two entries share provider, type and model"
 
 
 class KeyNotEncrypted(UnprocessableBody):
+    """An ``apiKeyEncrypted`` is recognisably a plain key, or not sealed where it must be."""
+
     code = "key-not-encrypted"
     title = "An API key was sent in plain text"
 
 
 class KeyNotAccepted(UnprocessableBody):
-    """``reason`` tells the ways of failing apart; it is for the log and not for the client."""
+    """A sealed or stored key does not open for this owner and this provider.
+
+    ``reason`` tells the ways of failing apart; it is for the log and not for the client.
+    """
 
     code = "key-not-accepted"
     title = "An encrypted API key cannot be accepted"

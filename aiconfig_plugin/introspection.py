@@ -141,15 +141,14 @@ class IntrospectionAuthenticator:
         :class:`~aiconfig_plugin.errors.ClientCredentialsRefused` when it refused this gateway.
         """
         digest = _digest(token)
-        refusal = self._inactive.get(digest)
         active = self._active.get(digest)
-        if refusal is not None:
+        if active is not None:
+            self._metrics.lookup("hit")
+        elif (refusal := self._inactive.get(digest)) is not None:
             self._metrics.lookup("hit")
             raise InvalidToken(refusal)
-        if active is None:
-            active = await self._ask_once(digest, token)
         else:
-            self._metrics.lookup("hit")
+            active = await self._ask_once(digest, token)
         active.check_time(self._clock())
         return active.principal
 

@@ -34,15 +34,15 @@ class PrometheusMetrics(Metrics):
     """Counts in collectors of ``prometheus_client``, registered in ``registry``."""
 
     def __init__(self, client: Any, registry: Any) -> None:
-        self._requests = client.Counter(
+        requests = client.Counter(
             "aiconfig_requests", "Requests that were answered.", ["route", "status"],
             registry=registry,
         )  # fmt: skip
-        self._request_seconds = client.Histogram(
+        request_seconds = client.Histogram(
             "aiconfig_request_seconds", "How long a request took.", ["route"],
             registry=registry, buckets=_BUCKETS,
         )  # fmt: skip
-        self._lookups = client.Counter(
+        lookups = client.Counter(
             "aiconfig_introspection_lookups",
             "Tokens looked up: remembered (hit), asked about (miss), being asked about already "
             "(coalesced).",
@@ -53,17 +53,21 @@ class PrometheusMetrics(Metrics):
             "aiconfig_introspection_calls", "Calls to the authorization server.", ["outcome"],
             registry=registry,
         )  # fmt: skip
+        # Finding a child by its labels costs more than counting in it.
+        self._requests = functools.cache(requests.labels)
+        self._request_seconds = functools.cache(request_seconds.labels)
+        self._lookups = functools.cache(lookups.labels)
         self._call_seconds = client.Histogram(
             "aiconfig_introspection_call_seconds", "How long such a call took.",
             registry=registry, buckets=_BUCKETS,
         )  # fmt: skip
 
     def request(self, route: str, status: int, seconds: float) -> None:
-        self._requests.labels(route, str(status)).inc()
-        self._request_seconds.labels(route).observe(seconds)
+        self._requests(route, status).inc()
+        self._request_seconds(route).observe(seconds)
 
     def lookup(self, result: Lookup) -> None:
-        self._lookups.labels(result).inc()
+        self._lookups(result).inc()
 
     def call(self, outcome: Outcome, seconds: float) -> None:
         self._calls.labels(outcome).inc()

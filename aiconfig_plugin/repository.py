@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import pymongo
@@ -47,6 +48,19 @@ from aiconfig_plugin.ports import Rewrapping, StoredConfig
 _SCAN_TIMEOUT: Final = 300.0
 
 
+@dataclass(frozen=True)
+class _Opened:
+    """What the database gives, made once: a handle costs as much as many an operation's share."""
+
+    database: Database
+    # The calls of the two drivers agree, their annotations do not.
+    collection: Any
+    current: Any
+    """The collection, for a read that must see every write acknowledged before it."""
+    reading: Any
+    """The collection, for what the owners read."""
+
+
 class MongoRepository:
     """A :class:`~aiconfig_plugin.ports.Repository` over one MongoDB database.
 
@@ -72,8 +86,7 @@ class MongoRepository:
         self._source = database
         self._timeout = timeout
         self._client: AsyncIOMotorClient[Document] | None = None
-        self._opened: Database | None = None
-        self._proof = ReadConcern("majority")
+        self._opened: _Opened | None = None
         self._unproven_reads = False
 
     @classmethod
@@ -115,9 +128,9 @@ class MongoRepository:
                 await asyncio.to_thread(client.close)
 
     async def read(self, owner: Owner) -> AIConfig:
-        source = self._collection if self._unproven_reads else self._current
+        collection = self._started.reading
         with self._operation():
-            found = await source.find_one(_matching(owner))
+            found = await collection.find_one(_matching(owner))
         if found is None:
             raise ConfigNotFound
         return to_config(found)
@@ -218,20 +231,22 @@ class MongoRepository:
         return matched
 
     @property
-    def _database(self) -> Database:
+    def _started(self) -> _Opened:
         if self._opened is None:
             raise RuntimeError("The repository is not started: await start() first.")
         return self._opened
 
     @property
+    def _database(self) -> Database:
+        return self._started.database
+
+    @property
     def _collection(self) -> Any:
-        # The calls of the two drivers agree, their annotations do not.
-        return self._database[COLLECTION]
+        return self._started.collection
 
     @property
     def _current(self) -> Any:
-        """The collection, for a read that must see every write acknowledged before it."""
-        return self._collection.with_options(read_concern=self._proof)
+        return self._started.current
 
     def _open(self) -> None:
         if isinstance(self._source, Address):
@@ -239,12 +254,14 @@ class MongoRepository:
         else:
             database = self._source
         self._unproven_reads = database.read_concern.level == "majority"
-        self._opened = database.with_options(
+        database = database.with_options(
             codec_options=CodecOptions(),
             read_preference=ReadPreference.PRIMARY,
             write_concern=WriteConcern("majority"),
             read_concern=ReadConcern("majority"),
         )
+        collection = database[COLLECTION]
+        self._opened = _Opened(database, collection, current=collection, reading=collection)
 
     async def _ping(self) -> None:
         with bounded(self._timeout):
@@ -264,7 +281,10 @@ class MongoRepository:
         """
         hello = await self._database.command("hello")
         several = "setName" in hello or hello.get("msg") == "isdbgrid"
-        self._proof = ReadConcern("linearizable" if several else "majority")
+        concern = ReadConcern("linearizable" if several else "majority")
+        started, current = self._started, self._collection.with_options(read_concern=concern)
+        reading = started.collection if self._unproven_reads else current
+        self._opened = replace(started, current=current, reading=reading)
 
     async def _refuse(self, owner: Owner, if_match: Collection[str] | None) -> None:
         """Raise why a write found nothing, or return where it would find something now.

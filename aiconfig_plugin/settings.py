@@ -43,6 +43,7 @@ class Settings:
     mongodb_uri: str | None = field(default=None, repr=False)
     """Where the store is; not needed by a host that gives ``database=``."""
     mongodb_database: str = "aiconfig"
+    """Name of the database in it."""
     keyring: str | os.PathLike[str] | None = None
     """Path of the keyring, a JWK Set file of mode 0600 or stricter."""
     issuer: str | None = None
@@ -50,10 +51,13 @@ class Settings:
     introspection_endpoint: str | None = None
     """URL of the introspection endpoint (RFC 7662 section 2); None discovers it from the issuer."""
     client_id: str | None = None
+    """This gateway's own client identifier at the authorization server."""
     client_secret: str | None = field(default=None, repr=False)
+    """The secret that goes with it, for ``client_secret_basic`` and ``client_secret_post``."""
     client_key: str | os.PathLike[str] | None = None
     """Path of the private key for ``private_key_jwt``: a JWK or PEM, of mode 0600 or stricter."""
     client_auth_method: ClientAuthMethod = "client_secret_basic"
+    """How the gateway authenticates when it introspects (RFC 6749 section 2.3, RFC 7523)."""
     ca_file: str | os.PathLike[str] | None = None
     """Path of the certificates (PEM) that the authorization server's is checked against; None
     takes the system's. Nothing switches the check off."""

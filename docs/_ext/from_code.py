@@ -1,0 +1,209 @@
+"""The parts of the reference that are made from the code, as reStructuredText.
+
+Nothing here is written to a file: the directive ``from-code`` puts it into a page when the pages
+are built, so that the reference cannot fall behind the code.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import dataclasses
+import functools
+import inspect
+import json
+import textwrap
+from collections.abc import Iterator
+from typing import Any
+
+from aiconfig_plugin import Settings, cli, errors
+from aiconfig_plugin.challenge import WELL_KNOWN
+from aiconfig_plugin.openapi import PROBLEMS, build_openapi
+from aiconfig_plugin.settings import variable
+from aiconfig_plugin.web_handlers import web_routes
+
+# What tells the rules of a setting: one of these breaks each of them, and the refusal names it.
+PROBES = ("\0", "", "https://example.com/?#")
+
+
+def settings() -> str:
+    """Every setting: its variable, its argument, its default, its rules and its meaning."""
+    meanings = _attribute_docs(Settings)
+    return "\n".join(
+        f".. envvar:: {variable(field.name)}\n\n"
+        + _indented(
+            f"{meanings[field.name]}\n\n"
+            f"In Python ``{field.name}``. Default: {_default(field.default)}."
+            + "".join(f" It {rule}" for rule in _rules(field.name))
+        )
+        for field in dataclasses.fields(Settings)
+    )
+
+
+def _attribute_docs(owner: type) -> dict[str, str]:
+    """The string below each attribute, which Python itself does not keep."""
+    [body] = (node.body for node in ast.parse(inspect.getsource(owner)).body)
+    return {
+        field.target.id: inspect.cleandoc(text.value.value)
+        for field, text in zip(body, body[1:], strict=False)
+        if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr)
+    }
+
+
+def _default(value: Any) -> str:
+    if value is None or value == ():
+        return "none"
+    return f"``{value:g}``" if isinstance(value, float) else f"``{value}``"
+
+
+def _rules(name: str) -> list[str]:
+    refusals = []
+    for probe in PROBES:
+        try:
+            Settings(**{name: probe})
+        except errors.ConfigurationError as refusal:
+            rule = refusal.detail.removeprefix(f"{variable(name)} ")
+            refusals.append(rule.replace("*", r"\*"))
+    return list(dict.fromkeys(refusals))
+
+
+def routes() -> str:
+    """Every route that the OpenAPI document knows, and those that it leaves out."""
+    document = build_openapi(Settings())
+    parts = [
+        _operation(method.upper(), path, operation, heads="head" in methods and method == "get")
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+        if method != "head"
+    ]
+    return "\n".join([*parts, _other_routes()])
+
+
+def _operation(method: str, path: str, operation: dict[str, Any], *, heads: bool) -> str:
+    title = f"{method} {path}"
+    lines = [title, "~" * len(title), "", f"{operation['summary']}."]
+    if "description" in operation:
+        lines.append(operation["description"])
+    scopes = [scope for way in operation["security"] for scope in way.get("bearer", [])]
+    lines += ["", f":Scope: {', '.join(f'``{s}``' for s in scopes) or 'none; it is public'}"]
+    if heads:
+        lines.append(":Methods: ``GET``, and ``HEAD`` for the headers alone")
+    if "requestBody" in operation:
+        lines.append(f":Body: ``application/json``: {_component(operation['requestBody'])}")
+    lines += [_parameter(parameter) for parameter in operation.get("parameters", [])]
+    lines += ["", ".. list-table::", "   :header-rows: 1", "   :widths: 10 90", ""]
+    lines += ["   * - status", "     - answer"]
+    for status, answer in operation["responses"].items():
+        lines += [f"   * - {status}", f"     - {_answer(int(status), answer)}"]
+    return "\n".join([*lines, ""])
+
+
+def _parameter(parameter: dict[str, Any]) -> str:
+    allowed = [f"``{name}``" for name in parameter["schema"].get("items", {}).get("enum", [])]
+    listed = f" Any of {', '.join(allowed)}." if allowed else ""
+    return (
+        f":{parameter['in'].title()}: ``{parameter['name']}``: {parameter['description']}{listed}"
+    )
+
+
+def _answer(status: int, answer: dict[str, Any]) -> str:
+    if status in PROBLEMS:
+        return ", ".join(f":ref:`{code} <problem-{code}>`" for code in PROBLEMS[status])
+    headers = ", ".join(f"``{name}``" for name in answer.get("headers", {}))
+    component = f" {_component(answer)}." if "content" in answer else ""
+    return f"{answer['description']}{component}{f' Headers: {headers}.' if headers else ''}"
+
+
+def _component(holder: dict[str, Any]) -> str:
+    [media_type] = holder["content"].values()
+    name = media_type["schema"]["$ref"].rpartition("/")[2]
+    return f":ref:`{name} <schema-{name}>`"
+
+
+def _other_routes() -> str:
+    stable = [path for path in web_routes() if path.count("/") == 2]
+    files = "\n".join(f"* ``GET {Settings().prefix}{path}``" for path in stable)
+    return (
+        "Routes outside the document\n~~~~~~~~~~~~~~~~~~~~~~~~~~~\n\n"
+        "Public, for browsers; each file leads to a path that changes with its content:\n\n"
+        f"{files}\n\n"
+        f"With :envvar:`AICONFIG_RESOURCE`, ``GET {WELL_KNOWN}`` followed by the path of that URL\n"
+        "publishes the protected resource metadata of RFC 9728. With\n"
+        ":envvar:`AICONFIG_CORS_ORIGINS`, ``OPTIONS`` answers preflights on every route.\n"
+    )
+
+
+def schemas() -> str:
+    """Every schema of the OpenAPI document."""
+    components = build_openapi(Settings())["components"]["schemas"]
+    return "\n".join(
+        f".. _schema-{name}:\n\n{name}\n{'~' * len(name)}\n\n.. code-block:: json\n\n"
+        + _indented(json.dumps(schema, indent=2))
+        for name, schema in components.items()
+    )
+
+
+def problems() -> str:
+    """Every error code that a client may get, by status."""
+    return "".join(_problem(code, status) for status, codes in PROBLEMS.items() for code in codes)
+
+
+def python_errors() -> str:
+    """Every error code that only Python or the command line meets."""
+    told = {code for codes in PROBLEMS.values() for code in codes}
+    return "".join(
+        _problem(error.code, None) for error in error_classes() if error.code not in told
+    )
+
+
+def error_classes(base: type[errors.AIConfigError] = errors.AIConfigError) -> list[Any]:
+    """The errors, each after its base."""
+    return [base, *(each for sub in base.__subclasses__() for each in error_classes(sub))]
+
+
+def _problem(code: str, status: int | None) -> str:
+    [error] = (each for each in error_classes() if "code" in vars(each) and each.code == code)
+    meaning = inspect.cleandoc(error.__doc__ or "")
+    number = "" if status is None else f"{status} "
+    return (
+        f".. _problem-{code}:\n\n{number}{code}\n{'~' * (len(number + code))}\n\n"
+        f"*{error.title}.* {meaning}\n\n"
+        + (f"``urn:aiconfig:problem:{code}``, " if status else "")
+        + f":class:`aiconfig_plugin.errors.{error.__name__}`\n\n"
+    )
+
+
+def commands() -> str:
+    """What every command says of itself."""
+    return "\n".join(
+        f"{parser.prog}\n{'~' * len(parser.prog)}\n\n.. code-block:: text\n\n"
+        + _indented(parser.format_help())
+        for parser in command_parsers(cli._parser())
+    )
+
+
+def command_parsers(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+    """The parser of each command that can be run, with what its group says of it."""
+    parser.formatter_class = functools.partial(argparse.HelpFormatter, width=88)
+    groups = [a for a in parser._actions if isinstance(a, argparse._SubParsersAction)]
+    if not groups:
+        yield parser
+    for group in groups:
+        for choice in group._choices_actions:
+            sub = group.choices[choice.dest]
+            sub.description = sub.description or choice.help
+            yield from command_parsers(sub)
+
+
+def _indented(text: str) -> str:
+    return textwrap.indent(text.strip("\n") + "\n", "   ")
+
+
+PARTS = {
+    "settings": settings,
+    "routes": routes,
+    "schemas": schemas,
+    "problems": problems,
+    "python-errors": python_errors,
+    "commands": commands,
+}

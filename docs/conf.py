@@ -1,0 +1,28 @@
+"""How the pages are built: sphinx-build -W docs docs/_build."""
+
+import sys
+from importlib import metadata
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent / "_ext"))
+
+project = "aiconfig_plugin"
+version = release = metadata.version("aiconfig-plugin")
+language = "en"
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "pages"]
+exclude_patterns = ["_build"]
+myst_heading_anchors = 3
+
+nitpicky = True
+# Other projects' names lead nowhere: their indexes would have to be fetched.
+nitpick_ignore_regex = [("py:.*", r"(?!aiconfig_plugin\b).*")]
+autodoc_default_options = {"members": True, "member-order": "bysource"}
+autodoc_typehints = "signature"
+autodoc_preserve_defaults = True
+
+html_theme = "furo"
+html_title = "aiconfig_plugin"
+html_copy_source = False
+html_show_copyright = False
+html_show_sphinx = False
