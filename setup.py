@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import tarfile
+import time
+from gzip import GzipFile
 from pathlib import Path
+from typing import Any
 
 from setuptools import find_packages, setup
+from setuptools.command.sdist import sdist
 
 HERE = Path(__file__).parent
 
@@ -25,6 +31,7 @@ TEST = [
     "coverage[toml]>=7.4",
     "hypothesis>=6.100",
     "jwcrypto>=1.5",
+    "packaging>=24.2",
     "pip>=22.3",  # the first with --python
     *METRICS,
     "playwright>=1.49",
@@ -33,8 +40,8 @@ TEST = [
     "pytest-tornado>=0.8.1",
     "schemathesis>=4,<5",
     *SPEED,
-    "setuptools>=70.1,<81",  # pytest-tornado 0.8.1 imports pkg_resources
-    "tornado>=6.4.1",  # the first whose test cases pytest 8.2 can collect
+    "setuptools>=77.0.3,<81",  # as pyproject.toml; pytest-tornado 0.8.1 imports pkg_resources
+    "twine>=6.1",  # the first that knows license expressions
 ]
 DOCS = ["furo>=2024.8.6", "myst-parser>=4", "sphinx>=8.1"]
 LINT = [
@@ -45,6 +52,33 @@ LINT = [
     "types-setuptools>=70.1",
 ]
 
+
+class ReproducibleSdist(sdist):
+    """Makes the same bytes wherever and by whom it is run, for one SOURCE_DATE_EPOCH.
+
+    setuptools minds that variable in a wheel only; an sdist of its own tells times, owners and
+    the umask of the checkout.
+    """
+
+    def make_archive(self, base_name: Any, format: str, *_: Any, **given: Any) -> str:
+        if format != "gztar":
+            raise ValueError("The sdist is a .tar.gz.")
+        moment = int(os.environ.get("SOURCE_DATE_EPOCH", time.time()))
+
+        def plain(member: tarfile.TarInfo) -> tarfile.TarInfo:
+            member.uid, member.gid, member.uname, member.gname = 0, 0, "", ""
+            member.mode = 0o755 if member.mode & 0o100 else 0o644
+            member.mtime = moment
+            return member
+
+        archive = f"{base_name}.tar.gz"
+        Path(archive).parent.mkdir(parents=True, exist_ok=True)
+        with GzipFile(archive, "wb", mtime=moment) as zipped:
+            with tarfile.open(fileobj=zipped, mode="w") as files:
+                files.add(given["base_dir"], filter=plain)
+        return archive
+
+
 setup(
     name="aiconfig-plugin",
     version="0.1.0",
@@ -52,18 +86,22 @@ setup(
     long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     author="The aiconfig_plugin authors",
-    license="MIT",
+    license_expression="MIT",
     license_files=["LICENSE"],
+    keywords=["tornado", "gateway", "oauth2", "mongodb", "jwe", "llm", "api keys"],
     classifiers=[
         "Development Status :: 3 - Alpha",
+        "Environment :: Web Environment",
         "Framework :: AsyncIO",
         "Intended Audience :: Developers",
+        "Operating System :: POSIX",
         "Programming Language :: Python :: 3",
         "Programming Language :: Python :: 3 :: Only",
         "Programming Language :: Python :: 3.10",
         "Programming Language :: Python :: 3.11",
         "Programming Language :: Python :: 3.12",
         "Programming Language :: Python :: 3.13",
+        "Topic :: Internet :: WWW/HTTP",
         "Topic :: Security :: Cryptography",
         "Typing :: Typed",
     ],
@@ -80,18 +118,25 @@ setup(
         "aiconfig_plugin.schemas": ["*.json"],
     },
     include_package_data=False,
-    entry_points={"console_scripts": ["aiconfig = aiconfig_plugin.cli:main"]},
+    entry_points={
+        "console_scripts": ["aiconfig = aiconfig_plugin.cli:main"],
+        # For a gateway that looks for its plugins; the README says how.
+        "tornado_gateway.plugins": ["aiconfig = aiconfig_plugin:AIConfigPlugin"],
+    },
+    cmdclass={"sdist": ReproducibleSdist},
+    # Each lower bound is tested: tox -e minimum installs exactly these.
     install_requires=[
         "authlib>=1.8",  # the first whose httpx client is built on httpx2
         "cachetools>=5.3",
         "cryptography>=45.0.1",  # as Authlib 1.8 asks
-        "httpx2>=2.0",
+        "httpx2>=2.3",  # the first whose pool bears a thousand calls that wait
         "joserfc>=1.7.2",  # the first that takes base64url in its one spelling alone
         "jsonschema>=4.18",  # the first that takes a registry of referencing
-        "motor>=3.6,<4",
-        "pymongo>=4.9,<5",
+        "motor>=3.7,<4",  # the first that takes a PyMongo past 4.9
+        "pymongo>=4.13.2,<5",  # the first whose AsyncMongoClient connects beside the loop
         "referencing>=0.28.4",
-        "tornado>=6.4",
+        "shtab>=1.7",
+        "tornado>=6.4.1",  # the first that refuses an odd Transfer-Encoding
         "tqdm>=4.60",
     ],
     extras_require={

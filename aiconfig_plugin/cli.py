@@ -9,8 +9,10 @@ import secrets
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
+from importlib import metadata
 from pathlib import Path
 
+import shtab
 from tornado.netutil import bind_sockets
 from tornado.web import Application
 
@@ -55,6 +57,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="aiconfig", description="User-owned AI model configuration for a Tornado gateway."
     )
+    version = f"%(prog)s {metadata.version('aiconfig-plugin')}"
+    parser.add_argument("--version", action="version", version=version)
+    shtab.add_argument_to(parser, "--print-completion", "print a completion script for this shell")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
     serve = commands.add_parser("serve", help="a small gateway with just this plugin")
@@ -64,13 +69,14 @@ def _parser() -> argparse.ArgumentParser:
 
     demo = commands.add_parser("demo", help="everything on one machine, with two users")
     demo.add_argument("--port", type=_port, default=8888, help="the gateway's port (%(default)s)")
-    demo.add_argument(
+    data = demo.add_argument(
         "--data",
         type=Path,
         default=Path("aiconfig-demo"),
         metavar="DIR",
         help="where its data stay (%(default)s)",
     )
+    data.complete = shtab.DIRECTORY  # type: ignore[attr-defined]
     demo.set_defaults(run=_demo)
 
     add_key_commands(commands)

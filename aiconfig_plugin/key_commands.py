@@ -15,6 +15,7 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
+import shtab
 from tqdm import tqdm
 
 from aiconfig_plugin import rotation
@@ -45,28 +46,35 @@ def add_key_commands(commands: Any) -> None:
         ("list", _keyring_list, "show the keys, without what is secret"),
     ):
         action = actions.add_parser(name, help=text)
-        action.add_argument("file", type=Path, metavar="FILE")
+        _complete_files(action.add_argument("file", type=Path, metavar="FILE"))
         if name in ("promote", "retire"):
             action.add_argument("kid", nargs="?", metavar="KID")
         action.set_defaults(run=run)
 
     seal = commands.add_parser("seal", help="seal an API key read from standard input")
-    seal.add_argument(
+    document = seal.add_argument(
         "document",
         metavar="DOCUMENT",
         help="what the encryption-key route answered: a file, or the URL of the route",
     )
-    seal.add_argument(
+    token_file = seal.add_argument(
         "--token-file",
         type=Path,
         metavar="FILE",
         help="holds the access token for a URL; it is never an argument",
     )
+    _complete_files(document, token_file)
     seal.set_defaults(run=_seal)
 
     rotate = commands.add_parser("rotate", help="wrap every stored key by the primary")
     rotate.add_argument("--dry-run", action="store_true", help="count by kid, change nothing")
     rotate.set_defaults(run=_rotate)
+
+
+def _complete_files(*actions: argparse.Action) -> None:
+    """Let the shell's completion, which shtab writes, offer files."""
+    for action in actions:
+        action.complete = shtab.FILE  # type: ignore[attr-defined]
 
 
 def _keyring_create(arguments: argparse.Namespace) -> int:

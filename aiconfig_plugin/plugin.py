@@ -36,6 +36,9 @@ logger = logging.getLogger("aiconfig_plugin")
 class AIConfigPlugin:
     """User-owned AI model configuration, to be mounted in a Tornado application.
 
+    ``settings`` are those of the environment unless given, so that a host which has found the
+    plugin by its entry point can make one without knowing them.
+
     ``database`` is a database that the gateway already has, Motor's or PyMongo's asynchronous
     one; the plugin does not close it. ``authenticate`` is for gateways that have authenticated
     the request already: an async callable that takes the ``HTTPServerRequest`` and returns a
@@ -50,12 +53,12 @@ class AIConfigPlugin:
 
     def __init__(
         self,
-        settings: Settings,
+        settings: Settings | None = None,
         *,
         database: Any = None,
         authenticate: Authenticator | None = None,
     ) -> None:
-        self.settings = settings
+        self.settings = settings = settings or Settings.from_env()
         self._vault = open_vault(settings)
         self._repository = open_repository(settings, database)
         self._introspection: IntrospectionAuthenticator | None = None

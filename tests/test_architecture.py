@@ -99,6 +99,7 @@ KNOWN_BY: Mapping[str, Set[str]] = {
     "prometheus_client": frozenset({"metrics"}),
     "pymongo": frozenset({"migration", "mongodb", "repository"}),
     "referencing": frozenset({"validation"}),
+    "shtab": frozenset({"cli", "key_commands"}),
 }
 PLAIN = frozenset({"errors", "model", "settings"})
 

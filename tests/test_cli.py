@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
@@ -73,6 +74,10 @@ def assert_one_line(done: Done, *words: str) -> None:
     assert "Traceback" not in done.stderr
     for word in words:
         assert word in done.stderr
+
+
+def test_it_tells_its_version() -> None:
+    assert run("--version").stdout == f"aiconfig {metadata.version('aiconfig-plugin')}\n"
 
 
 # keyring

@@ -160,12 +160,12 @@ def test_a_command_that_a_page_speaks_of_is_there(page: Path) -> None:
         parser = cli._parser()
         for word in re.sub(r"[\[\]]", "", spoken).split():
             groups = [a for a in parser._actions if isinstance(a, argparse._SubParsersAction)]
-            if groups:
+            if word.startswith("-"):
+                assert word in parser._option_string_actions
+            elif groups:
                 *others, word = word.split(r"\|")
                 assert set(others) < set(groups[0].choices)
                 parser = groups[0].choices[word]
-            elif word.startswith("-"):
-                assert word in parser._option_string_actions
 
 
 @pytest.mark.parametrize("file", BESIDE, ids=of_page)

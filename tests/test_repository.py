@@ -30,7 +30,7 @@ from aiconfig_plugin.errors import (
     StorageUnavailable,
 )
 from aiconfig_plugin.model import AIConfig, ModelEntry, Owner, StoredKey
-from aiconfig_plugin.ports import Repository
+from aiconfig_plugin.ports import Repository, Rewrapping
 from aiconfig_plugin.repository import MongoRepository
 from aiconfig_plugin.testing import InMemoryRepository
 
@@ -276,6 +276,27 @@ async def test_stored_keys_are_counted_by_kid(repository: Repository) -> None:
     await repository.create(Owner("i", "bob"), config(entry(key=KEY)))
     await repository.create(Owner("i", "eve"), config(entry()))
     assert await repository.count_by_kid() == {"k1": 2, "k2": 1}
+
+
+@RUN
+async def test_keys_are_found_by_kid_and_wrapped_anew(repository: Repository) -> None:
+    owners = [Owner("https://issuer.example", f"user{number}") for number in range(5)]
+    for owner in owners:
+        await repository.create(owner, config(entry("a"), entry("b", KEY), entry("c", OTHER_KEY)))
+    first = await repository.wrapped_by("k1", limit=3)
+    rest = await repository.wrapped_by("k1", after=first[-1].id, limit=3)
+    assert {stored.owner for stored in (*first, *rest)} == set(owners)
+    assert (len(first), len(rest)) == (3, 2)
+
+    anew = StoredKey("k3", "eyJh.i.j.k.l")
+    assert await repository.rewrap([]) == 0
+    asked = [Rewrapping(stored.id, stored.config.revision, {1: anew}) for stored in first]
+    asked.append(Rewrapping(rest[0].id, "another revision", {1: anew}))
+    assert await repository.rewrap(asked) == 3
+    assert await repository.count_by_kid() == {"k1": 2, "k2": 5, "k3": 3}
+    after = config(entry("a"), entry("b", anew), entry("c", OTHER_KEY))
+    assert await repository.read(first[0].owner) == after
+    assert await repository.wrapped_by("k1", limit=9) == rest
 
 
 @RUN

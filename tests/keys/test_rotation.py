@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import fcntl
 import os
 import pty
 import re
 import signal
+import struct
 import subprocess
 import termios
 from collections.abc import Callable, Iterator, Sequence
@@ -378,7 +380,8 @@ def test_on_a_pipe_the_command_tells_its_progress_in_lines(store: Store) -> None
 
 def test_on_a_terminal_it_shows_a_bar_with_rate_and_remaining_time(store: Store) -> None:
     ours, theirs = pty.openpty()
-    termios.tcsetwinsize(theirs, (24, 100))
+    rows_and_columns = struct.pack("4H", 24, 100, 0, 0)
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, rows_and_columns)
     with contextlib.ExitStack() as stack:
         stack.callback(os.close, ours)
         rotating = subprocess.Popen(
