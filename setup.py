@@ -34,6 +34,14 @@ TEST = [
     "setuptools>=70.1,<81",  # pytest-tornado 0.8.1 imports pkg_resources
     "tornado>=6.4.1",  # the first whose test cases pytest 8.2 can collect
 ]
+BENCH = [
+    *DEMO,
+    "fastapi>=0.115",
+    "jsonschema-rs>=0.30",
+    "py-spy>=0.4",
+    "pydantic>=2.9",
+    "uvicorn[standard]>=0.36",
+]
 LINT = [
     # One minor version of each: another one formats, or finds, something else.
     "mypy~=2.4.0",
@@ -96,6 +104,7 @@ setup(
         "metrics": METRICS,
         "test": TEST,
         "lint": LINT,
+        "bench": BENCH,
         "dev": [*TEST, *LINT, "pre-commit>=3.5", "tox>=4.11"],
     },
 )
