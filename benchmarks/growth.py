@@ -18,29 +18,32 @@ from benchmarks.works import CONNECTIONS, GET, PUT_3, Course
 
 SIZES = (1, 3, 10, 30, 100)
 BATCH = 5000
+WARM_UP = 1
+"""Seconds: several times what it takes until every token is remembered, by two processes also."""
+
 Rounds = dict[str, dict[str, list[float]]]
+Turns = dict[str, tuple[Contender, Sequence[Person]]]
 
 
 def measure_owners(stage: Stage, scale: Scale) -> Rounds:
     """Return figures of GET with few and with many owners stored, the rounds interleaved."""
     with ExitStack() as stack:
-        asked = []
+        turns: Turns = {}
         for count in (scale.owners, scale.many_owners):
             # An empty store when it starts: the keyring does not open the borrowed ciphertexts.
             contender = stack.enter_context(stage.plugin(f"{count} owners"))
-            fill(contender, count)
-            chosen = random.Random(count).sample(range(count), scale.owners)
             every = people(count)
-            asked.append((contender, [every[number] for number in chosen]))
-        return interleave(stage, scale, asked)
+            fill(contender, every)
+            chosen = random.Random(count).sample(every, scale.owners)
+            turns[f"{count:,} owners"] = contender, chosen
+        return interleave(stage, scale, turns)
 
 
-def fill(contender: Contender, count: int) -> None:
-    """Store so many owners, all with the ciphertexts of the first: nothing here opens them."""
-    every = people(count)
-    model = contender.document(every[0])
-    for start in range(0, count, BATCH):
-        batch = [borrowed(model, person) for person in every[start : start + BATCH]]
+def fill(contender: Contender, owners: Sequence[Person]) -> None:
+    """Store these owners, all with the ciphertexts of the first: nothing here opens them."""
+    model = contender.document(owners[0])
+    for start in range(0, len(owners), BATCH):
+        batch = [borrowed(model, person) for person in owners[start : start + BATCH]]
         contender.collection.insert_many(batch, ordered=False, bypass_document_validation=True)
 
 
@@ -51,17 +54,15 @@ def borrowed(model: dict[str, Any], person: Person) -> dict[str, Any]:
 def measure_entries(stage: Stage, scale: Scale) -> Rounds:
     """Return figures of GET by number of entries, with the bytes of an answer."""
     with stage.plugin("entries") as contender:
-        owners = {size: people(scale.large_owners, size) for size in SIZES}
+        owners = {str(size): people(scale.large_owners, size) for size in SIZES}
         every = [person for some in owners.values() for person in some]
         refill(contender.collection, [contender.document(person) for person in every])
-        found: Rounds = {}
-        for _ in range(scale.rounds):
+        turns = {size: (contender, some) for size, some in owners.items()}
+        found = interleave(stage, scale, turns)
+        with client(contender.process) as one:
             for size, some in owners.items():
-                figures = interleave(stage, scale, [(contender, some)], rounds=1)
-                mine = found.setdefault(str(size), {"rate": [], "bytes": []})
-                mine["rate"] += figures[contender.name]["rate"]
-                with client(contender.process) as one:
-                    mine["bytes"].append(len(one.send("GET", READ, some[0].token).body))
+                length = len(one.send("GET", READ, some[0].token).body)
+                found[size]["bytes"] = [float(length)]
         return found
 
 
@@ -75,7 +76,8 @@ def measure_processes(stage: Stage, scale: Scale) -> Rounds:
         stack.enter_context(stage.plugin("two processes", port=port))
         for contender in (one, two):
             refill(contender.collection, [contender.document(person) for person in owners])
-        return interleave(stage, scale, [(one, owners), (two, owners)])
+        turns = {contender.name: (contender, owners) for contender in (one, two)}
+        return interleave(stage, scale, turns)
 
 
 def measure_drivers(stage: Stage, scale: Scale) -> dict[str, Rounds]:
@@ -89,29 +91,24 @@ def measure_drivers(stage: Stage, scale: Scale) -> dict[str, Rounds]:
         return {work.name: course.run(work) for work in (GET, PUT_3)}
 
 
-def interleave(
-    stage: Stage,
-    scale: Scale,
-    asked: Sequence[tuple[Contender, Sequence[Person]]],
-    rounds: int | None = None,
-) -> Rounds:
-    """Let each contender serve GET to its people, in turn, after each was asked for once."""
+def interleave(stage: Stage, scale: Scale, turns: Turns) -> Rounds:
+    """Let each serve GET to its people, in turn; once before that, so that all is warm."""
     files = {}
-    for contender, persons in asked:
+    for name, (_, persons) in turns.items():
         requests = [Request(person.token) for person in persons]
-        name = f"{contender.name}.requests".replace(" ", "-")
-        files[contender.name] = write_requests(stage.directory / name, requests)
-        with client(contender.process) as one:
-            statuses = {one.send("GET", READ, person.token).status for person in persons}
-        if statuses != {200}:
-            raise RuntimeError(f"{contender.name}: GET answers {statuses}")
-    found: Rounds = {contender.name: {"rate": [], "p50": []} for contender, _ in asked}
-    for _ in range(scale.rounds if rounds is None else rounds):
-        for contender, _ in asked:
+        files[name] = write_requests(stage.directory / f"{len(files)}.requests", requests)
+    found: Rounds = {name: {"rate": [], "p50": []} for name in turns}
+    for number in range(1 + scale.rounds):
+        for name, (contender, _) in turns.items():
             figures = load(
-                contender.process, "GET", READ, files[contender.name],
-                seconds=scale.seconds, connections=CONNECTIONS,
-            )  # fmt: skip
-            found[contender.name]["rate"].append(figures.rate)
-            found[contender.name]["p50"].append(figures.p50)
+                contender.process,
+                "GET",
+                READ,
+                files[name],
+                seconds=scale.seconds if number else WARM_UP,
+                connections=CONNECTIONS,
+            )
+            if number:
+                found[name]["rate"].append(figures.rate)
+                found[name]["p50"].append(figures.p50)
     return found

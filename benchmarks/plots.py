@@ -28,7 +28,9 @@ def write_bars(file: Path, title: str, groups: Groups, unit: str) -> None:
                 f'<rect x="{LEFT}" y="{y}" width="{width:.1f}" height="{BAR - 2}" '
                 f'fill="{colours[name]}"/>'
             )
-            parts.append(_text(LEFT + width + 6, y + 11, f"{value:,.4g} {unit}"))
+            parts.append(
+                _text(LEFT + width + 6, y + 11, f"{value:,.{0 if value >= 100 else 2}f} {unit}")
+            )
             y += BAR
         y += GAP
     file.write_text(

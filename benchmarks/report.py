@@ -157,7 +157,7 @@ def _growth(results: Mapping[str, Any]) -> str:
     ]
     for size, one in results["entries"].items():
         microseconds_each = f"{1e6 / median(one['rate']):,.0f} µs"
-        rows.append([f"GET, {size} entries, {median(one['bytes']):,} bytes", microseconds_each])
+        rows.append([f"GET, {size} entries, {median(one['bytes']):,.0f} bytes", microseconds_each])
     memory = results["memory"]
     rows.append([f"one of {memory['tokens']:,} remembered tokens", f"{memory['bytes']:,.0f} bytes"])
     for owners, figures in results["rotation"].items():

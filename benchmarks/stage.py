@@ -62,10 +62,13 @@ class Stage:
 
     @contextmanager
     def plugin(self, name: str, **options: Any) -> Iterator[Contender]:
-        """Run the plugin over a database of its own."""
+        """Run the plugin over a database of its own, which is dropped afterwards."""
         database = name.replace(" ", "_").replace(",", "")
-        with self.ours(database, **options) as process:
-            yield Contender(name, process, self.collection(database), self.dataset.ours)
+        try:
+            with self.ours(database, **options) as process:
+                yield Contender(name, process, self.collection(database), self.dataset.ours)
+        finally:
+            self.mongo.drop_database(database)
 
     @contextmanager
     def bare(self) -> Iterator[Contender]:
