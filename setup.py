@@ -44,6 +44,14 @@ TEST = [
     "twine>=6.1",  # the first that knows license expressions
 ]
 DOCS = ["furo>=2024.8.6", "myst-parser>=4", "sphinx>=8.1"]
+BENCH = [
+    *DEMO,
+    *SPEED,
+    "fastapi>=0.115",
+    "py-spy>=0.4",
+    "pydantic>=2.9",
+    "uvicorn[standard]>=0.36",
+]
 LINT = [
     # One minor version of each: another one formats, or finds, something else.
     "mypy~=2.4.0",
@@ -147,5 +155,6 @@ setup(
         "lint": LINT,
         "docs": DOCS,
         "dev": [*TEST, *LINT, *DOCS, "pre-commit>=3.5", "tox>=4.11"],
+        "bench": BENCH,
     },
 )
