@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeAlias
@@ -160,8 +160,26 @@ class Connection:
                     raise
                 raise wrong_uri() from None
 
-    async def find(self, query: Mapping[str, Any]) -> dict[str, Any] | None:
-        """Read one document by the command alone; a cursor costs a third as much again."""
+    @property
+    def reads_may_be_shared(self) -> bool:
+        """Whether one query may be for several documents.
+
+        "Linearizable" is promised for a query that identifies a single one.
+        """
+        return bool(self._opened.reading.read_concern.level == "majority")
+
+    async def find(self, ids: Collection[str]) -> Mapping[str, dict[str, Any]]:
+        """Return those of the documents that there are, by their ``_id``."""
+        if len(ids) == 1:
+            [id] = ids
+            found = await self._find_one({"_id": id})
+        else:
+            query = {"_id": {"$in": list(ids)}}
+            found = await self._opened.reading.find(query).limit(len(ids)).to_list(len(ids))
+        return {document["_id"]: document for document in found}
+
+    async def _find_one(self, query: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Find by the command alone; a cursor costs a third as much again."""
         handles = self._opened
         command = {"find": self._name, "filter": query, "limit": 1, "singleBatch": True}
         concern = handles.reading.read_concern.document
@@ -169,9 +187,10 @@ class Connection:
             reply = await handles.database.command({**command, "readConcern": concern})
         except (ConnectionFailure, OperationFailure):
             # The driver asks a second time for a cursor, and never for a command.
-            found: dict[str, Any] | None = await handles.reading.find_one(query)
-            return found
-        return next(iter(reply["cursor"]["firstBatch"]), None)
+            found = await handles.reading.find_one(query)
+            return [] if found is None else [found]
+        batch: list[dict[str, Any]] = reply["cursor"]["firstBatch"]
+        return batch
 
     def _open(self) -> None:
         if isinstance(self._source, Address):

@@ -36,6 +36,7 @@ from aiconfig_plugin.mongodb import (
     bounded,
 )
 from aiconfig_plugin.ports import Rewrapping, StoredConfig
+from aiconfig_plugin.shared_reads import SharedReads
 
 # Seconds for what reads every document: a count by kid, or an index over a restored collection.
 _SCAN_TIMEOUT: Final = 300.0
@@ -64,6 +65,7 @@ class MongoRepository:
     ) -> None:
         self._operation = Gate(timeout, limit).operation
         self._connection = Connection(database, COLLECTION, timeout)
+        self._shared = SharedReads(self._connection.find, timeout)
         self._timeout = timeout
 
     @classmethod
@@ -98,8 +100,12 @@ class MongoRepository:
         await self._connection.close()
 
     async def read(self, owner: Owner) -> AIConfig:
+        id = owner_id(owner)
         with self._operation():
-            found = await self._connection.find(_matching(owner))
+            if self._connection.reads_may_be_shared:
+                found = await self._shared.read(id)
+            else:
+                found = (await self._connection.find((id,))).get(id)
         if found is None:
             raise ConfigNotFound
         return to_config(found)
