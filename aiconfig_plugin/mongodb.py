@@ -249,25 +249,19 @@ def bounded(seconds: float) -> Iterator[None]:
 
 
 class Gate:
-    """Bounds operations in time, and all that run at once in number.
+    """Bounds in number what runs inside at once.
 
-    Without the second a store that is stuck would fill the memory with requests that wait.
+    Without it a store that is stuck would fill the memory with requests that wait.
     """
 
-    def __init__(self, timeout: float, limit: int) -> None:
-        if timeout <= 0:
-            raise ValueError("timeout must be a positive number of seconds")
-        self._timeout = timeout
+    def __init__(self, limit: int) -> None:
         self._limit = limit
         self._running = 0
 
-    @contextmanager
-    def operation(self) -> Iterator[None]:
+    def __enter__(self) -> None:
         if self._running >= self._limit:
             raise StorageUnavailable("Too many requests wait for the store.", retry_after=1)
         self._running += 1
-        try:
-            with bounded(self._timeout):
-                yield
-        finally:
-            self._running -= 1
+
+    def __exit__(self, *_raised: object) -> None:
+        self._running -= 1

@@ -63,7 +63,9 @@ class MongoRepository:
     def __init__(
         self, database: Database | Address, *, timeout: float = TIMEOUT, limit: int = LIMIT
     ) -> None:
-        self._operation = Gate(timeout, limit).operation
+        if timeout <= 0:
+            raise ValueError("timeout must be a positive number of seconds")
+        self._gate = Gate(limit)
         self._connection = Connection(database, COLLECTION, timeout)
         self._shared = SharedReads(self._connection.find, timeout)
         self._timeout = timeout
@@ -101,17 +103,18 @@ class MongoRepository:
 
     async def read(self, owner: Owner) -> AIConfig:
         id = owner_id(owner)
-        with self._operation():
+        with self._gate:
             if self._connection.reads_may_be_shared:
                 found = await self._shared.read(id)
             else:
-                found = (await self._connection.find((id,))).get(id)
+                with bounded(self._timeout):
+                    found = (await self._connection.find((id,))).get(id)
         if found is None:
             raise ConfigNotFound
         return to_config(found)
 
     async def create(self, owner: Owner, config: AIConfig) -> None:
-        with self._operation():
+        with self._gate, bounded(self._timeout):
             while True:
                 try:
                     await self._collection.insert_one(to_document(owner, config))
@@ -130,14 +133,14 @@ class MongoRepository:
     ) -> AIConfig:
         update = [{"$replaceWith": replacement(to_document(owner, config), keep)}]
         query = _matching(owner, if_match)
-        with self._operation():
+        with self._gate, bounded(self._timeout):
             while (before := await self._collection.find_one_and_update(query, update)) is None:
                 await self._refuse(owner, if_match)
         return to_config(before)
 
     async def delete(self, owner: Owner, *, if_match: Collection[str] | None = None) -> AIConfig:
         query = _matching(owner, if_match)
-        with self._operation():
+        with self._gate, bounded(self._timeout):
             while (before := await self._collection.find_one_and_delete(query)) is None:
                 await self._refuse(owner, if_match)
         return to_config(before)
