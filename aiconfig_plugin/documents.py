@@ -122,12 +122,14 @@ def replacement(document: Document, keep: Collection[int]) -> Document:
         return {"$literal": document}
     keeping = frozenset(keep)
     entries = [
-        {"entry": entry, "keeps": position in keeping}
+        {"entry": entry, "keeps": position in keeping, "at": position}
         for position, entry in enumerate(document["models"])
     ]
     identity = ["$$each.entry.provider", "$$each.entry.type", "$$each.entry.model"]
     # Where nothing is found the index is -1: the last element, which holds no key.
-    kept = {"$arrayElemAt": ["$$keys", {"$indexOfArray": ["$$identities", identity]}]}
+    search = {"$indexOfArray": ["$$identities", identity]}
+    same = {"$eq": [{"$arrayElemAt": ["$$identities", "$$each.at"]}, identity]}
+    kept = {"$arrayElemAt": ["$$keys", {"$cond": [same, "$$each.at", search]}]}
     merged = {"$mergeObjects": ["$$each.entry", {"$cond": ["$$each.keeps", kept, {}]}]}
     models = {"$map": {"input": {"$literal": entries}, "as": "each", "in": merged}}
     identities = _each_model(["$$this.provider", "$$this.type", "$$this.model"])
