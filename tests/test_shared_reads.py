@@ -127,6 +127,8 @@ async def test_round_trips_are_bounded_in_size_and_in_number(store: Store) -> No
     assert [*sizes, len(last.ids)] == [MOST] * 3
     answers = [found["_id"] for found in await asyncio.gather(*waiting) if found]
     assert answers == [f"{number:03}" for number in range(3 * MOST)]
+    await store.begin(["after"])
+    assert (await store.queries.get()).ids == ["after"]
 
 
 @RUN
