@@ -123,9 +123,10 @@ async def test_what_a_crowd_sees_of_each_owner_is_a_linearizable_register(
                 await repository.create(owner(number), config(value))
             kind, status = (Kind.PUT, 200) if round_ else (Kind.CREATE, 201)
             history.append(Operation(str(number), kind, began, now(), status, value))
+            await read(number, times=1)
 
-    async def read(number: int) -> None:
-        for _ in range(40):
+    async def read(number: int, times: int = 40) -> None:
+        for _ in range(times):
             began = now()
             try:
                 status, value = 200, (await repository.read(owner(number))).revision
