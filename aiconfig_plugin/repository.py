@@ -98,7 +98,8 @@ class MongoRepository:
             raise
 
     async def close(self) -> None:
-        """Close the client that :meth:`start` made, if it made one."""
+        """Answer the reads that wait; close the client that :meth:`start` made, if it made one."""
+        await self._shared.close()
         await self._connection.close()
 
     async def read(self, owner: Owner) -> AIConfig:
