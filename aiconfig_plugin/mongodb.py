@@ -33,8 +33,10 @@ Database: TypeAlias = "AsyncIOMotorDatabase[dict[str, Any]] | AsyncDatabase[dict
 
 TIMEOUT: Final = 8.0
 """Seconds for one operation; with an introspection before it, a request stays under 12."""
-LIMIT: Final = 500
-"""Operations at once, most of which only wait: a driver has some 100 connections."""
+MAX_WRITES: Final = 500
+"""Writes at once, most of which only wait: a driver has some 100 connections."""
+MAX_READS: Final = 4000
+"""Reads at once; one that waits holds no body, so there may be more of them."""
 
 # Numbers from https://github.com/mongodb/mongo/blob/master/src/mongo/base/error_codes.yml
 DOCUMENT_VALIDATION_FAILURE: Final = 121

@@ -27,7 +27,8 @@ from aiconfig_plugin.migration import migrate
 from aiconfig_plugin.model import AIConfig, Owner
 from aiconfig_plugin.mongodb import (
     DOCUMENT_VALIDATION_FAILURE,
-    LIMIT,
+    MAX_READS,
+    MAX_WRITES,
     TIMEOUT,
     Address,
     Connection,
@@ -48,8 +49,8 @@ class MongoRepository:
     ``database`` belongs to the host, is a Motor ``AsyncIOMotorDatabase`` or a PyMongo
     ``AsyncDatabase``, and is never closed here; :meth:`connect` makes a client of its own. Writes
     wait for a majority, whatever the host's defaults are. ``timeout`` bounds each operation, in
-    seconds; counting keys and building an index may take longer. ``limit`` bounds how many
-    operations on owners' configurations run or wait at once.
+    seconds; counting keys and building an index may take longer. How many run or wait at once is
+    bounded too.
 
     On a replica set a read sees every write that was acknowledged before it ("linearizable"),
     which costs the store as much as a write does. Where the connection string or the database
@@ -60,22 +61,18 @@ class MongoRepository:
     an outage, also when the store refuses the credentials, and RuntimeError before :meth:`start`.
     """
 
-    def __init__(
-        self, database: Database | Address, *, timeout: float = TIMEOUT, limit: int = LIMIT
-    ) -> None:
+    def __init__(self, database: Database | Address, *, timeout: float = TIMEOUT) -> None:
         if timeout <= 0:
             raise ValueError("timeout must be a positive number of seconds")
-        self._gate = Gate(limit)
+        self._reads, self._writes = Gate(MAX_READS), Gate(MAX_WRITES)
         self._connection = Connection(database, COLLECTION, timeout)
         self._shared = SharedReads(self._connection.find, timeout)
         self._timeout = timeout
 
     @classmethod
-    def connect(
-        cls, uri: str, name: str, *, timeout: float = TIMEOUT, limit: int = LIMIT
-    ) -> MongoRepository:
+    def connect(cls, uri: str, name: str, *, timeout: float = TIMEOUT) -> MongoRepository:
         """Use the database ``name`` behind ``uri``. No client is made before :meth:`start`."""
-        return cls(Address(uri, name), timeout=timeout, limit=limit)
+        return cls(Address(uri, name), timeout=timeout)
 
     async def start(self) -> None:
         """Reach the store and bring collection, validator and index up to date.
@@ -104,7 +101,7 @@ class MongoRepository:
 
     async def read(self, owner: Owner) -> AIConfig:
         id = owner_id(owner)
-        with self._gate:
+        with self._reads:
             if self._connection.reads_may_be_shared:
                 found = await self._shared.read(id)
             else:
@@ -115,7 +112,7 @@ class MongoRepository:
         return to_config(found)
 
     async def create(self, owner: Owner, config: AIConfig) -> None:
-        with self._gate, bounded(self._timeout):
+        with self._writes, bounded(self._timeout):
             while True:
                 try:
                     await self._collection.insert_one(to_document(owner, config))
@@ -137,14 +134,14 @@ class MongoRepository:
         query = _matching(owner, if_match)
         projection = None if returning else {"_id": 1}
         replace = self._collection.find_one_and_update
-        with self._gate, bounded(self._timeout):
+        with self._writes, bounded(self._timeout):
             while (before := await replace(query, update, projection=projection)) is None:
                 await self._refuse(owner, if_match)
         return to_config(before) if returning else None
 
     async def delete(self, owner: Owner, *, if_match: Collection[str] | None = None) -> AIConfig:
         query = _matching(owner, if_match)
-        with self._gate, bounded(self._timeout):
+        with self._writes, bounded(self._timeout):
             while (before := await self._collection.find_one_and_delete(query)) is None:
                 await self._refuse(owner, if_match)
         return to_config(before)
