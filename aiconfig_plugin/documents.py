@@ -120,20 +120,22 @@ def replacement(document: Document, keep: Collection[int]) -> Document:
     """
     if not keep:
         return {"$literal": document}
-    models: list[Document] = []
-    for position, entry in enumerate(document["models"]):
-        expression: Document = {"$literal": entry}
-        if position in keep:
-            identity = {"$literal": [entry["provider"], entry["type"], entry["model"]]}
-            where = {"$indexOfArray": ["$$identities", identity]}
-            expression = {"$mergeObjects": [expression, {"$arrayElemAt": ["$$keys", where]}]}
-        models.append(expression)
-    identities = _each_model(["$$this.provider", "$$this.type", "$$this.model"])
+    keeping = frozenset(keep)
+    entries = [
+        {"entry": entry, "keeps": position in keeping, "at": position}
+        for position, entry in enumerate(document["models"])
+    ]
+    identity = ["$$each.entry.provider", "$$each.entry.type", "$$each.entry.model"]
     # Where nothing is found the index is -1: the last element, which holds no key.
+    search = {"$indexOfArray": ["$$identities", identity]}
+    same = {"$eq": [{"$arrayElemAt": ["$$identities", "$$each.at"]}, identity]}
+    kept = {"$arrayElemAt": ["$$keys", {"$cond": [same, "$$each.at", search]}]}
+    merged = {"$mergeObjects": ["$$each.entry", {"$cond": ["$$each.keeps", kept, {}]}]}
+    models = {"$map": {"input": {"$literal": entries}, "as": "each", "in": merged}}
+    identities = _each_model(["$$this.provider", "$$this.type", "$$this.model"])
     keys = {"$concatArrays": [_each_model({"key": "$$this.key"}), [{}]]}
-    variables = {"identities": identities, "keys": keys}
-    merged = {"$let": {"vars": variables, "in": models}}
-    return {"$mergeObjects": [{"$literal": document}, {"models": merged}]}
+    let = {"$let": {"vars": {"identities": identities, "keys": keys}, "in": models}}
+    return {"$mergeObjects": [{"$literal": {**document, "models": []}}, {"models": let}]}
 
 
 def _each_model(expression: Any) -> Document:

@@ -37,6 +37,7 @@ __all__ = [
     "CALL_TIMEOUT",
     "INACTIVE_TTL",
     "MAX_CALLS",
+    "MAX_OUTSTANDING",
     "QUEUE_TIMEOUT",
     "IntrospectionAuthenticator",
     "active_token",
@@ -50,6 +51,8 @@ QUEUE_TIMEOUT = 20.0
 ``discovery.DISCOVERY_TIMEOUT`` together."""
 MAX_CALLS = 50
 """Introspections at a time, and connections to the authorization server."""
+MAX_OUTSTANDING = 2000
+"""Introspections that run or wait for their turn; one more is refused, so memory stays bounded."""
 INACTIVE_TTL = 2.0
 """Seconds for which "not active" is remembered, at the most."""
 
@@ -174,6 +177,8 @@ class IntrospectionAuthenticator:
         call = self._calls.get(digest)
         self._metrics.lookup("coalesced" if call else "miss")
         if call is None:
+            if len(self._calls) >= MAX_OUTSTANDING:
+                raise AuthorizationServerUnavailable("Too many are waiting for it.")
             call = asyncio.create_task(self._ask(digest, token))
             call.add_done_callback(_take_quietly)
             self._calls[digest] = call

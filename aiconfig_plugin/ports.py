@@ -56,11 +56,14 @@ class Repository(Protocol):
         *,
         keep: Collection[int] = (),
         if_match: Collection[str] | None = None,
-    ) -> AIConfig:
+        returning: bool = True,
+    ) -> AIConfig | None:
         """Replace the owner's configuration and return the one that was there before.
 
-        ``keep`` holds the positions of those entries of ``config`` (their ``key`` is None) that
-        take over the key now stored for the same (provider, type, model), if there is one.
+        Without ``returning`` it returns None and does not read it, which costs half of a large
+        write. ``keep`` holds the positions of those entries of ``config`` (their ``key`` is
+        None) that take over the key now stored for the same (provider, type, model), if there is
+        one.
         Raises ``ConfigNotFound`` or ``RevisionMismatch``; nothing is changed then.
         """
 

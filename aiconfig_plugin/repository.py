@@ -98,7 +98,8 @@ class MongoRepository:
             raise
 
     async def close(self) -> None:
-        """Close the client that :meth:`start` made, if it made one."""
+        """Answer the reads that wait; close the client that :meth:`start` made, if it made one."""
+        await self._shared.close()
         await self._connection.close()
 
     async def read(self, owner: Owner) -> AIConfig:
@@ -130,13 +131,16 @@ class MongoRepository:
         *,
         keep: Collection[int] = (),
         if_match: Collection[str] | None = None,
-    ) -> AIConfig:
+        returning: bool = True,
+    ) -> AIConfig | None:
         update = [{"$replaceWith": replacement(to_document(owner, config), keep)}]
         query = _matching(owner, if_match)
+        projection = None if returning else {"_id": 1}
+        replace = self._collection.find_one_and_update
         with self._gate, bounded(self._timeout):
-            while (before := await self._collection.find_one_and_update(query, update)) is None:
+            while (before := await replace(query, update, projection=projection)) is None:
                 await self._refuse(owner, if_match)
-        return to_config(before)
+        return to_config(before) if returning else None
 
     async def delete(self, owner: Owner, *, if_match: Collection[str] | None = None) -> AIConfig:
         query = _matching(owner, if_match)

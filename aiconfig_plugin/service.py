@@ -90,8 +90,10 @@ class AIConfigService:
         """
         config = await self._admit(owner, submission, await self._unreadable(owner, submission))
         keep = [n for n, entry in enumerate(submission.models) if entry.keeps_key]
-        before = await self._repository.replace(owner, config, keep=keep, if_match=if_match)
-        changed = audit.changed_pointers(before, config, submission) if audit.is_wanted() else ()
+        before = await self._repository.replace(
+            owner, config, keep=keep, if_match=if_match, returning=audit.is_wanted()
+        )
+        changed = audit.changed_pointers(before, config, submission) if before else ()
         audit.record("update", owner, config.revision, client_id=client_id, changed=changed)
         return config.revision
 

@@ -23,16 +23,21 @@ _IV_BYTES: Final = 12
 _TAG_BYTES: Final = 16
 
 
-def encrypt(header: bytes, plaintext: bytes, key: bytes) -> str:
+def protected(kid: str, context: str) -> str:
+    """Return the first part: the header in its one spelling. Neither value needs an escape."""
+    header = f'{{"alg":"{ALG}","enc":"{ENC}","kid":"{kid}","ctx":"{context}"}}'
+    return _encode(header.encode()).decode()
+
+
+def encrypt(protected: str, plaintext: bytes, key: bytes) -> str:
     """Return ``plaintext`` under a content key of its own, which ``key`` (32 bytes) wraps.
 
-    ``header`` is the protected header as JSON; it is authenticated.
+    ``protected``, the header, is authenticated.
     """
     content_key, iv = os.urandom(_CONTENT_KEY_BYTES), os.urandom(_IV_BYTES)
-    protected = _encode(header)
-    sealed = AESGCM(content_key).encrypt(iv, plaintext, protected)
+    sealed = AESGCM(content_key).encrypt(iv, plaintext, protected.encode())
     parts = (aes_key_wrap(key, content_key), iv, sealed[:-_TAG_BYTES], sealed[-_TAG_BYTES:])
-    return b".".join([protected, *map(_encode, parts)]).decode()
+    return f"{protected}.{b'.'.join(map(_encode, parts)).decode()}"
 
 
 def decrypt(jwe: str, key: bytes) -> bytes:

@@ -43,7 +43,8 @@ class InMemoryRepository:
         *,
         keep: Collection[int] = (),
         if_match: Collection[str] | None = None,
-    ) -> AIConfig:
+        returning: bool = True,
+    ) -> AIConfig | None:
         before = self._current(owner, if_match)
         keys = {_identity(entry): entry.key for entry in before.models}
         models = (
@@ -51,7 +52,7 @@ class InMemoryRepository:
             for position, entry in enumerate(config.models)
         )
         self._stored[owner] = replace(config, models=tuple(models))
-        return before
+        return before if returning else None
 
     async def delete(self, owner: Owner, *, if_match: Collection[str] | None = None) -> AIConfig:
         before = self._current(owner, if_match)

@@ -139,10 +139,9 @@ class Vault:
             raise KeyUnreadable("It is wrapped by a key that is not on the keyring.")
         # Before it is opened, so that nobody else's key is ever in the clear, even in a traceback;
         # opening it then proves what the header says.
-        header = _read_header(stored.jwe)
-        if header.get("kid") != stored.kid:
-            raise KeyUnreadable("It names another wrapping key than its document.")
-        if header.get("ctx") != context:
+        if not stored.jwe.startswith(stored_jwe.protected(stored.kid, context) + "."):
+            if _read_header(stored.jwe).get("kid") != stored.kid:
+                raise KeyUnreadable("It names another wrapping key than its document.")
             raise KeyUnreadable("It belongs to another owner or provider.")
         try:
             return stored_jwe.decrypt(stored.jwe, key.raw_value).decode("utf-8")
@@ -151,11 +150,9 @@ class Vault:
 
     def _store(self, context: str, plaintext: str) -> StoredKey:
         kid = self.primary
-        header = {"alg": stored_jwe.ALG, "enc": stored_jwe.ENC, "kid": kid, "ctx": context}
         key = self._keyring.storage[kid].raw_value
-        return StoredKey(
-            kid, stored_jwe.encrypt(_to_json(header).encode(), plaintext.encode(), key)
-        )
+        header = stored_jwe.protected(kid, context)
+        return StoredKey(kid, stored_jwe.encrypt(header, plaintext.encode(), key))
 
     def _unseal(self, owner: Owner, sealed: str, header: dict[str, Any]) -> str:
         """Open a sealed key, or raise ``KeyNotAccepted``."""

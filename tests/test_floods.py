@@ -119,6 +119,25 @@ async def test_who_waits_too_long_for_a_turn_gets_503(
 
 
 @RUN
+async def test_only_so_many_may_wait_for_a_turn(
+    make: Make, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(introspection, "MAX_OUTSTANDING", 3)
+    authenticator = await make()
+    gates = [server.gated(f"t{n}", active()) for n in range(3)]
+    held = [asyncio.create_task(authenticator.authenticate(f"t{n}")) for n in range(3)]
+    await server.until_asked(3)
+    with pytest.raises(AuthorizationServerUnavailable, match="Too many"):
+        await authenticator.authenticate("t3")
+    joins = asyncio.create_task(authenticator.authenticate("t0"))
+    for gate in gates:
+        gate.set()
+    assert len(await asyncio.gather(*held, joins)) == 4
+    server.script("t3", active())
+    assert await authenticator.authenticate("t3")
+
+
+@RUN
 async def test_turns_are_given_back_whatever_came_of_the_call(
     make: Make, server: ScriptedServer
 ) -> None:

@@ -141,6 +141,14 @@ async def test_replace_returns_what_was_there(repository: Repository) -> None:
 
 
 @RUN
+async def test_replace_returns_nothing_where_nobody_asks(repository: Repository) -> None:
+    await repository.create(OWNER, config(entry(key=KEY)))
+    after = config(entry(), revision="r2")
+    assert await repository.replace(OWNER, after, keep=[0], returning=False) is None
+    assert await repository.read(OWNER) == config(entry(key=KEY), revision="r2")
+
+
+@RUN
 async def test_delete_returns_what_was_there(repository: Repository) -> None:
     await repository.create(OWNER, config())
     assert await repository.delete(OWNER) == config()

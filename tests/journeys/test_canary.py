@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import prometheus_client
 import pytest
 from bson.raw_bson import RawBSONDocument
 from pymongo import MongoClient
@@ -243,6 +244,7 @@ async def test_a_marked_key_and_token_come_out_nowhere(
             )
         )
     out, err = capfd.readouterr()
+    heard.add("metrics", prometheus_client.generate_latest())
     heard.add("standard output", out.encode())
     heard.add("standard error", err.encode())
     assert {"log aiconfig_plugin", "collection ai_model_configs"} <= set(heard.found)

@@ -26,6 +26,8 @@ from faults.load import body, value_of
 from faults.replica_set import ReplicaSet
 from faults.served import Issuer, Served
 
+from aiconfig_plugin.demo.mongod import free_port
+
 PROCESSES = 2
 MIB = 1024 * 1024
 FAILOVER = 45.0
@@ -44,8 +46,8 @@ class Soak:
     wrong: list[str] = field(default_factory=list)
     outages: list[float] = field(default_factory=list)
     maybe: dict[str, set[str | None]] = field(default_factory=dict)
-    samples: list[tuple[float, int, int, int]] = field(default_factory=list)
-    """Seconds, gateway, resident bytes, open file descriptors."""
+    samples: list[tuple[float, int, int, int, int]] = field(default_factory=list)
+    """Seconds, gateway, resident bytes, open file descriptors, tasks of the loop."""
 
 
 async def client(
@@ -122,13 +124,25 @@ def note(soak: Soak, status: int, sent: float) -> None:
         soak.outages.append(now)
 
 
-async def watch(soak: Soak, gateways: list[Served], began: float) -> None:
+async def watch(soak: Soak, gateways: list[Served], data: Path, began: float) -> None:
     while True:
-        for number, gateway in enumerate(gateways):
-            soak.samples.append(
-                (time.monotonic() - began, number, gateway.rss, gateway.sockets)
-            )  # fmt: skip
         await asyncio.sleep(2)
+        for number, gateway in enumerate(gateways):
+            tasks = int(tasks_file(data, number).read_text() or 0)
+            soak.samples.append(
+                (time.monotonic() - began, number, gateway.rss, gateway.sockets, tasks)
+            )
+
+
+def tasks_file(data: Path, number: int) -> Path:
+    return data / f"tasks-{number}"
+
+
+def serve(uri: str, data: Path, issuer: str, number: int) -> Served:
+    port, counting = free_port(), Path(__file__).with_name("gateway.py")
+    given = (counting, tasks_file(data, number), "--port", port)
+    command = [sys.executable, *map(str, given)]
+    return Served(uri, "soak", data, issuer, port=port, command=command, INTROSPECTION_TTL="3600")
 
 
 async def run(minutes: float, connections: int, owners: int, data: Path) -> Soak:
@@ -142,14 +156,12 @@ async def run(minutes: float, connections: int, owners: int, data: Path) -> Soak
         issuer.start()
         stack.push_async_callback(issuer.stop)
         gateways = [
-            await stack.enter_async_context(
-                Served(replica_set.uri, "soak", data, issuer.url, INTROSPECTION_TTL="3600")
-            )
-            for _ in range(PROCESSES)
+            await stack.enter_async_context(serve(replica_set.uri, data, issuer.url, number))
+            for number in range(PROCESSES)
         ]
         began = time.monotonic()
         until = began + minutes * 60
-        watching = asyncio.create_task(watch(soak, gateways, began))
+        watching = asyncio.create_task(watch(soak, gateways, data, began))
         clients = [
             asyncio.create_task(
                 client(
@@ -182,7 +194,8 @@ def growth(soak: Soak, number: int, warm: float) -> list[str]:
     mine = [sample for sample in soak.samples if sample[1] == number and sample[0] >= warm]
     first, last = mine[: len(mine) // 4], mine[-(len(mine) // 4) :]
     found = []
-    for place, what, slack in ((2, "bytes resident", 16 * MIB), (3, "file descriptors", 20)):
+    bounds = ((2, "bytes resident", 16 * MIB), (3, "file descriptors", 20), (4, "tasks", 20))
+    for place, what, slack in bounds:
         before = max(sample[place] for sample in first)
         after = min(sample[place] for sample in last)
         print(f"gateway {number}: {what} {before:,} then {after:,}")
