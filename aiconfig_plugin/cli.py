@@ -8,7 +8,7 @@ import logging
 import secrets
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from tornado.web import Application
 from aiconfig_plugin import rotation
 from aiconfig_plugin.errors import (
     AIConfigError,
+    AuthorizationServerUnavailable,
     ConfigurationError,
     InvalidToken,
     KeyUnreadable,
@@ -30,6 +31,11 @@ from aiconfig_plugin.openapi import openapi_json
 from aiconfig_plugin.plugin import AIConfigPlugin, open_repository, open_vault
 from aiconfig_plugin.serving import DrainingServer
 from aiconfig_plugin.settings import Settings, variable
+
+_WHERE: Mapping[type[AIConfigError], Sequence[str]] = {
+    StorageUnavailable: ("mongodb_uri",),
+    AuthorizationServerUnavailable: ("issuer", "introspection_endpoint"),
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -43,19 +49,28 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"aiconfig: {err.detail}", file=sys.stderr)
         return 2
     except StorageUnavailable as err:
-        hint = (
-            f"{variable('mongodb_uri')} says where it is; is it running, and reachable from here?"
-        )
-        print(f"aiconfig: {err.detail} {hint}", file=sys.stderr)
+        print(f"aiconfig: {_with_hint(err)}", file=sys.stderr)
         return 1
     except AIConfigError as err:
         print(f"aiconfig: {err.title}: {err.detail}", file=sys.stderr)
         return 1
 
 
+def _with_hint(err: AIConfigError) -> str:
+    """Return what is wrong; for a part that cannot be reached, with the setting that names it."""
+    told = err.detail or err.title
+    for kind, names in _WHERE.items():
+        if isinstance(err, kind):
+            where = " or ".join(map(variable, names))
+            return f"{told} {where} says where it is; is it running, and reachable from here?"
+    return told
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="aiconfig", description="User-owned AI model configuration for a Tornado gateway."
+        prog="aiconfig",
+        description="User-owned AI model configuration for a Tornado gateway.",
+        epilog="Settings are AICONFIG_... variables of the environment; check tells if they fit.",
     )
     version = f"%(prog)s {metadata.version('aiconfig-plugin')}"
     parser.add_argument("--version", action="version", version=version)
@@ -107,7 +122,8 @@ async def _run_gateway(arguments: argparse.Namespace, stop: asyncio.Event) -> No
     try:
         sockets = bind_sockets(arguments.port, arguments.host)
     except (OSError, OverflowError) as err:
-        raise ConfigurationError(f"{_where(arguments)} cannot be listened on: {err}.") from None
+        why = getattr(err, "strerror", None) or err
+        raise ConfigurationError(f"{_where(arguments)} cannot be listened on: {why}.") from None
     try:
         await plugin.start()
         server.add_sockets(sockets)
@@ -172,7 +188,7 @@ async def _run_check() -> int:
             _report(name, await check(settings))
         except AIConfigError as err:
             failed = 1
-            _report(name, f"FAILED: {err.detail or err.title}")
+            _report(name, f"FAILED: {_with_hint(err)}")
     return failed
 
 

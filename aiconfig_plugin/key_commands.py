@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError, URLError
 
 import shtab
 from tqdm import tqdm
@@ -46,9 +47,9 @@ def add_key_commands(commands: Any) -> None:
         ("list", _keyring_list, "show the keys, without what is secret"),
     ):
         action = actions.add_parser(name, help=text)
-        _complete_files(action.add_argument("file", type=Path, metavar="FILE"))
+        _complete_files(action.add_argument("file", type=Path, metavar="FILE", help="the keyring"))
         if name in ("promote", "retire"):
-            action.add_argument("kid", nargs="?", metavar="KID")
+            action.add_argument("kid", nargs="?", metavar="KID", help="one that list shows")
         action.set_defaults(run=run)
 
     seal = commands.add_parser("seal", help="seal an API key read from standard input")
@@ -153,8 +154,16 @@ def _recipient(arguments: argparse.Namespace) -> Any:
     except (ValueError, RecursionError):
         raise ConfigurationError(f"{name}: this is not JSON.") from None
     except (OSError, HTTPException) as err:  # urllib's errors are OSErrors too.
-        why = " ".join(str(err).split()) or type(err).__name__
-        raise ConfigurationError(f"{name}: {why}.") from None
+        raise ConfigurationError(f"{name}: {_why(err)}.") from None
+
+
+def _why(err: OSError | HTTPException) -> str:
+    if isinstance(err, HTTPError) and err.code == 401:
+        return "HTTP 401; --token-file names a file with a valid access token"
+    if isinstance(err, URLError) and isinstance(err.reason, OSError):
+        err = err.reason
+    told = err.strerror if isinstance(err, OSError) else None
+    return told or " ".join(str(err).split()) or type(err).__name__
 
 
 class _NoRedirection(urllib.request.HTTPRedirectHandler):
@@ -197,7 +206,10 @@ async def _run_rotate(*, dry_run: bool) -> int:
     try:
         await repository.start()
         if dry_run:
-            for kid, count in (await repository.count_by_kid()).items():
+            counts = await repository.count_by_kid()
+            if not counts:
+                print("No keys are stored.")
+            for kid, count in counts.items():
                 print(f"{kid}  {count} stored keys  {_standing(vault, kid)}")
             return 0
         others = await rotation.count_others(repository, vault)

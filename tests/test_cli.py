@@ -162,20 +162,24 @@ def test_check_says_that_all_is_well(settings: dict[str, str]) -> None:
     assert not [text for text in parts.values() if "FAILED" in text]
 
 
-def test_check_names_the_one_part_that_fails(settings: dict[str, str], keyring: Path) -> None:
+def test_check_names_the_one_part_that_fails_and_its_setting(
+    settings: dict[str, str], keyring: Path
+) -> None:
     nowhere = closed_port()
-    for part, wrong in (
-        ("keyring", {"keyring": f"{keyring}.missing"}),
-        ("store", {"mongodb_uri": f"mongodb://127.0.0.1:{nowhere}"}),
-        ("authorization server", {"client_secret": "wr0ng-secret"}),
+    for part, setting, wrong in (
+        ("keyring", "KEYRING", {"keyring": f"{keyring}.missing"}),
+        ("store", "MONGODB_URI", {"mongodb_uri": f"mongodb://127.0.0.1:{nowhere}"}),
+        ("authorization server", "CLIENT_ID", {"client_secret": "wr0ng-secret"}),
         (
             "authorization server",
+            "INTROSPECTION_ENDPOINT",
             {"introspection_endpoint": f"http://127.0.0.1:{nowhere}/introspect"},
         ),
     ):
         code, parts = check(**{**settings, **wrong})
         assert code == 1
         assert [name for name, text in parts.items() if "FAILED" in text] == [part]
+        assert f"AICONFIG_{setting}" in parts[part]
         assert len(parts) == 4
         assert "wr0ng-secret" not in str(parts)
 
@@ -261,7 +265,7 @@ def test_serve_names_the_setting_that_is_wrong(settings: dict[str, str], keyring
 def test_serve_does_not_start_without_the_store(settings: dict[str, str]) -> None:
     nowhere = f"mongodb://127.0.0.1:{closed_port()}"
     done = run("serve", "--port", str(free_port()), **{**settings, "mongodb_uri": nowhere})
-    assert_one_line(done, "store")
+    assert_one_line(done, "store", "AICONFIG_MONGODB_URI")
 
 
 def test_serve_says_that_a_port_is_taken(settings: dict[str, str]) -> None:

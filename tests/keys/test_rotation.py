@@ -439,6 +439,11 @@ def test_a_dry_run_counts_by_kid_and_changes_nothing(store: Store, keyring: Path
     assert list(store.documents.find().sort("_id")) == before
 
 
+def test_a_dry_run_says_that_no_keys_are_stored(store: Store) -> None:
+    store.documents.delete_many({})
+    assert run(store, "--dry-run").stdout == "No keys are stored.\n"
+
+
 def test_keys_that_are_left_are_counted_and_end_it_with_1(store: Store) -> None:
     models = {"models.0.key.kid": "nobody"}
     store.documents.update_one({"subject": "user7"}, {"$set": models})

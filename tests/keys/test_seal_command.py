@@ -199,7 +199,7 @@ def test_another_document_is_refused_in_one_line(
 
 
 def test_a_file_that_is_not_there_is_named(run_seal: Seal, tmp_path: Path) -> None:
-    assert "nowhere.json" in expect_one_line(run_seal(tmp_path / "nowhere.json"))
+    assert expect_one_line(run_seal(tmp_path / "nowhere.json")).count("nowhere.json") == 1
     expect_one_line(run_seal(tmp_path))
 
 
@@ -284,14 +284,14 @@ def test_an_answer_of_another_kind_is_told_in_one_line(
     run_seal: Seal, site: Site, path: str
 ) -> None:
     err = expect_one_line(run_seal(f"{site.url}/{path}"))
-    assert path != "good" or "401" in err
+    assert path != "good" or ("401" in err and "--token-file" in err)
 
 
 @pytest.mark.parametrize(
     "url", ["http://127.0.0.1:1/", "http://", "http://[", "http://127.0.0.1:port/", "https:///x"]
 )
 def test_a_url_that_leads_nowhere_is_told_in_one_line(run_seal: Seal, url: str) -> None:
-    expect_one_line(run_seal(url))
+    assert "rrno" not in expect_one_line(run_seal(url)), "words, not the number of an error"
 
 
 @pytest.mark.parametrize("content", [None, "a\nb", "tökén"], ids=["none", "two lines", "not ASCII"])
