@@ -105,12 +105,16 @@ class AIConfigPlugin:
         Raises :class:`~aiconfig_plugin.errors.StorageUnavailable` when the store is not there.
         """
         await self._repository.start()
-        counts = await self._repository.count_by_kid()
-        await rotation.prove_keyring(self._repository, self._vault, counts)
-        for kid, count in rotation.unreadable(counts, self._vault).items():
-            logger.warning(
-                "%d stored API keys are wrapped by key %s, which is not on the keyring.", count, kid
-            )
+        kids = await self._repository.kids()
+        await rotation.prove_keyring(self._repository, self._vault, kids)
+        if not all(map(self._vault.holds, kids)):
+            counts = await self._repository.count_by_kid()
+            for kid, count in rotation.unreadable(counts, self._vault).items():
+                logger.warning(
+                    "%d stored API keys are wrapped by key %s, which is not on the keyring.",
+                    count,
+                    kid,
+                )
         if self._introspection is not None:
             await self._introspection.start()
 

@@ -70,8 +70,11 @@ class Repository(Protocol):
     async def delete(self, owner: Owner, *, if_match: Collection[str] | None = None) -> AIConfig:
         """Delete the owner's configuration and return it; raises as :meth:`replace` does."""
 
+    async def kids(self) -> Collection[str]:
+        """Return each ``kid`` that wraps a stored key. Cheap, whatever the number of owners."""
+
     async def count_by_kid(self) -> Mapping[str, int]:
-        """Return how many stored keys each ``kid`` wraps."""
+        """Return how many stored keys each ``kid`` wraps. May read every configuration."""
 
     async def wrapped_by(self, kid: str, *, after: str = "", limit: int) -> Sequence[StoredConfig]:
         """Return up to ``limit`` configurations with a key that ``kid`` wraps, by their ``id``.

@@ -146,6 +146,14 @@ class MongoRepository:
                 await self._refuse(owner, if_match)
         return to_config(before)
 
+    async def kids(self) -> Collection[str]:
+        with bounded(self._timeout):
+            # Answered from the index alone.
+            reply = await self._connection.database.command(
+                {"distinct": COLLECTION, "key": "models.key.kid"}, readConcern={"level": "majority"}
+            )
+        return [kid for kid in reply["values"] if isinstance(kid, str)]
+
     async def count_by_kid(self) -> Mapping[str, int]:
         """Return how many stored keys each ``kid`` wraps. Reads the whole collection."""
         pipeline: list[Document] = [

@@ -59,6 +59,9 @@ class InMemoryRepository:
         del self._stored[owner]
         return before
 
+    async def kids(self) -> Collection[str]:
+        return (await self.count_by_kid()).keys()
+
     async def count_by_kid(self) -> Mapping[str, int]:
         entries = (entry for config in self._stored.values() for entry in config.models)
         return Counter(entry.key.kid for entry in entries if entry.key)

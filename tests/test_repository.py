@@ -107,6 +107,7 @@ async def test_without_a_configuration_everything_but_create_is_not_found(
         with pytest.raises(ConfigNotFound):
             await call
     assert await repository.count_by_kid() == {}
+    assert not await repository.kids()
 
 
 @RUN
@@ -284,6 +285,7 @@ async def test_stored_keys_are_counted_by_kid(repository: Repository) -> None:
     await repository.create(Owner("i", "bob"), config(entry(key=KEY)))
     await repository.create(Owner("i", "eve"), config(entry()))
     assert await repository.count_by_kid() == {"k1": 2, "k2": 1}
+    assert set(await repository.kids()) == {"k1", "k2"}
 
 
 @RUN
@@ -318,6 +320,7 @@ async def test_it_works_only_between_start_and_close(repository: Repository) -> 
         repository.create(OWNER, config()),
         repository.replace(OWNER, config()),
         repository.delete(OWNER),
+        repository.kids(),
         repository.count_by_kid(),
     ):
         with pytest.raises(RuntimeError):
@@ -474,6 +477,18 @@ async def test_an_index_finds_documents_by_kid(mongo: MongoRepository, raw: Any)
 
 
 @RUN
+async def test_the_kids_are_told_without_a_look_at_any_document(
+    mongo: MongoRepository, raw: Any
+) -> None:
+    for number in range(30):
+        await mongo.create(Owner("i", str(number)), config(entry("a", key=KEY), entry("b")))
+    asked = {"distinct": COLLECTION, "key": "models.key.kid"}
+    told = raw.command({"explain": asked, "verbosity": "executionStats"})["executionStats"]
+    assert told["totalDocsExamined"] == 0
+    assert told["totalKeysExamined"] < 30
+
+
+@RUN
 async def test_the_host_s_own_defaults_do_not_weaken_a_write(
     mongod: Mongod, database_name: str
 ) -> None:
@@ -606,6 +621,7 @@ async def expect_outage_of_every_call(repository: MongoRepository) -> None:
         repository.create(OWNER, config()),
         repository.replace(OWNER, config(), keep=[0]),
         repository.delete(OWNER, if_match=["r1"]),
+        repository.kids(),
         repository.count_by_kid(),
     ):
         with outage(within=5.0):
