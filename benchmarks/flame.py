@@ -46,3 +46,6 @@ def record(course: Course, work: Work, file: Path) -> None:
     finally:
         recording.kill()
         recording.wait()
+    # Its title is the command line, with the paths of the machine.
+    drawn = file.read_text(encoding="utf-8").replace(f"{HERE}/", "").replace(spy, "py-spy")
+    file.write_text(drawn, encoding="utf-8")
