@@ -27,7 +27,7 @@ from test_architecture import FILES, imports_of, module_of
 CHECKOUT = Path(__file__).resolve().parents[1]
 NOT_COPIED = shutil.ignore_patterns(
     ".*_cache", ".coverage*", ".git", ".hypothesis", ".peers", ".tox", ".venv", "*.egg-info",
-    "__pycache__", "build", "dist", "node_modules",
+    "__pycache__", "_build", "build", "dist", "node_modules",
 )  # fmt: skip
 
 # Runs in the new environment and says what it finds there.
