@@ -68,10 +68,9 @@ async def run_demo(
         origins=origins,
     )
     async with AsyncExitStack() as stack:
-        # First what fails at once: a port that is taken, a directory that cannot be written.
-        gateway_listener = _bind(stack, port)
-        server_listener = _bind(stack, port + 1)
-        provider_listener = _bind(stack)
+        # First what fails at once: a port in use, a directory that cannot be written.
+        gateway_listener, server_listener = _bind_pair(stack, port)
+        provider_listener = _bind(stack, 0)
         keyring = _prepare(data)
         uri = mongodb_uri or await _start_mongod(stack, data / "mongodb")
         _serve(stack, server.application(), server_listener)
@@ -108,17 +107,28 @@ def _routes(plugin: AIConfigPlugin, provider_port: int) -> list[Any]:
     ]
 
 
-def _bind(stack: AsyncExitStack, port: int | None = None) -> socket.socket:
-    """Listen on a port, or without one on any that is free."""
-    if port is not None and not 0 < port < 65536:
+def _bind_pair(stack: AsyncExitStack, port: int) -> list[socket.socket]:
+    """Listen on ``port`` and on the one above it; an error names both."""
+    if not 0 < port < 65535:
         raise ConfigurationError("--port must be a number from 1 to 65534.")
-    try:
-        listener = socket.create_server((_HOST, port or 0), backlog=128)
-    except OSError as err:
-        why = "is taken" if err.errno == errno.EADDRINUSE else "cannot be used"
-        raise ConfigurationError(f"Port {port} {why}: choose another with --port.") from err
-    listener.setblocking(False)
+    listeners = []
+    for each in (port, port + 1):
+        try:
+            listeners.append(_bind(stack, each))
+        except OSError as err:
+            why = "is taken" if err.errno == errno.EADDRINUSE else "cannot be used"
+            raise ConfigurationError(
+                f"Port {each} {why}: the demo needs {port} and {port + 1}. "
+                "Choose another pair with --port."
+            ) from err
+    return listeners
+
+
+def _bind(stack: AsyncExitStack, port: int) -> socket.socket:
+    """Listen on a port; 0 takes any free one."""
+    listener = socket.create_server((_HOST, port), backlog=128)
     stack.callback(listener.close)
+    listener.setblocking(False)
     return listener
 
 

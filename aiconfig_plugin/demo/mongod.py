@@ -29,6 +29,10 @@ _EXIT_LISTEN = 48
 _READY = re.compile(rb"waiting for connections", re.IGNORECASE)
 _PORT_TAKEN = re.compile(rb"address already in use", re.IGNORECASE)
 _IN_USE = re.compile(rb"DBPathInUse|another mongod instance", re.IGNORECASE)
+# glibc's loader names the first library that it cannot find.
+_MISSING_LIBRARY = re.compile(rb"error while loading shared libraries: ([^\s:]+)")
+# The system libraries that the mongod of the wheel is linked against, and Debian's packages.
+_PACKAGES = {"libcurl.so.4": "libcurl4", "libssl.so.3": "libssl3", "libcrypto.so.3": "libssl3"}
 _ATTEMPTS = 5
 
 
@@ -59,6 +63,15 @@ def _runnable(path: Path) -> Path:
         except OSError as err:
             raise ConfigurationError(f"{path} cannot be run: chmod +x it.") from err
     return path
+
+
+def _missing_library(name: str) -> str:
+    if name not in _PACKAGES:
+        return f"mongod needs the system library {name}: install the package that provides it."
+    return (
+        f"mongod needs the system library {name}: install libcurl4 and libssl3 "
+        "(on Debian and Ubuntu: apt-get install libcurl4 libssl3)."
+    )
 
 
 def free_port() -> int:
@@ -230,6 +243,9 @@ class Mongod:
                 f"{self.data} is in use by another mongod{self._holder()}: "
                 f"end that one or take another directory (log: {self.log})."
             )
+        missing = _MISSING_LIBRARY.search(said)
+        if missing:
+            return _missing_library(missing[1].decode(errors="replace"))
         how = f"by {signal.Signals(-code).name}" if code < 0 else f"with code {code}"
         lines = said.decode(errors="replace").strip().splitlines()
         last = f": {lines[-1].strip()}" if lines and not written else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import stat
@@ -125,10 +126,29 @@ def test_extra_arguments_reach_mongod(tmp_path: Path) -> None:
         assert options["replication"]["replSet"] == "rs0"
 
 
-def test_what_the_loader_says_of_a_missing_library_is_repeated(tmp_path: Path) -> None:
-    said = "mongod: error while loading shared libraries: libcurl.so.4: cannot open"
+@pytest.mark.parametrize(
+    ("library", "advice"),
+    [
+        ("libcurl.so.4", "apt-get install libcurl4 libssl3"),
+        ("libcrypto.so.3", "apt-get install libcurl4 libssl3"),
+        ("liblzma.so.5", "install the package that provides it"),
+    ],
+)
+def test_a_missing_library_is_named_with_its_packages(
+    tmp_path: Path, library: str, advice: str
+) -> None:
+    said = (
+        f"mongod: error while loading shared libraries: {library}: "
+        "cannot open shared object file: No such file or directory"
+    )
     executable = script(tmp_path / "mongod", f"echo '{said}' >&2; exit 127")
-    with pytest.raises(ConfigurationError, match=r"code 127.*libcurl\.so\.4.*mongod\.log"):
+    with pytest.raises(ConfigurationError, match=f"{re.escape(library)}.*{advice}"):
+        Mongod(tmp_path / "db", executable=executable).start()
+
+
+def test_what_else_it_says_before_its_log_is_open_is_repeated(tmp_path: Path) -> None:
+    executable = script(tmp_path / "mongod", "echo 'Illegal option: --quiet' >&2; exit 2")
+    with pytest.raises(ConfigurationError, match=r"code 2 .*Illegal option.*mongod\.log"):
         Mongod(tmp_path / "db", executable=executable).start()
 
 
