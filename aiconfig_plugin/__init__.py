@@ -3,6 +3,7 @@
 :class:`AIConfigPlugin` is the way in; :mod:`aiconfig_plugin.errors` has every error it raises.
 """
 
+from aiconfig_plugin.domain.model import Principal, ResolvedModel
 from aiconfig_plugin.errors import (
     AIConfigError,
     AuthorizationServerUnavailable,
@@ -14,7 +15,6 @@ from aiconfig_plugin.errors import (
     ModelNotConfigured,
     StorageUnavailable,
 )
-from aiconfig_plugin.model import Principal, ResolvedModel
 from aiconfig_plugin.plugin import AIConfigPlugin
 from aiconfig_plugin.settings import Settings
 

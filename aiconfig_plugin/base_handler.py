@@ -21,6 +21,9 @@ from tornado.web import HTTPError, RequestHandler, stream_request_body
 
 from aiconfig_plugin.challenge import challenge
 from aiconfig_plugin.cors import preflight_headers, response_headers
+from aiconfig_plugin.domain.model import Owner, Principal, Submission
+from aiconfig_plugin.domain.ports import Authenticator
+from aiconfig_plugin.domain.service import AIConfigService
 from aiconfig_plugin.errors import (
     AIConfigError,
     AuthorizationServerUnavailable,
@@ -35,9 +38,6 @@ from aiconfig_plugin.errors import (
     UserRequired,
 )
 from aiconfig_plugin.metrics import process_metrics
-from aiconfig_plugin.model import Owner, Principal, Submission
-from aiconfig_plugin.ports import Authenticator
-from aiconfig_plugin.service import AIConfigService
 
 MAX_BODY_BYTES = 1024 * 1024
 # A body that is too large is let run out unread up to here, so that the client gets to read why.

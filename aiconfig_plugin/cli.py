@@ -16,7 +16,7 @@ import shtab
 from tornado.netutil import bind_sockets
 from tornado.web import Application
 
-from aiconfig_plugin import rotation
+from aiconfig_plugin.domain import rotation
 from aiconfig_plugin.errors import (
     AIConfigError,
     AuthorizationServerUnavailable,

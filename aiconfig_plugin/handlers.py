@@ -7,8 +7,8 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from aiconfig_plugin.base_handler import Access, BaseHandler
+from aiconfig_plugin.domain.model import ModelEntry, Submission, SubmittedEntry
 from aiconfig_plugin.errors import InvalidParameter, UnsupportedMediaType
-from aiconfig_plugin.model import ModelEntry, Submission, SubmittedEntry
 
 INCLUDES = ("apiKeyEncrypted", "keyState")
 

@@ -20,6 +20,7 @@ from tornado.httputil import HTTPHeaders, HTTPServerRequest
 
 from aiconfig_plugin.client_auth import client_factory
 from aiconfig_plugin.discovery import IntrospectionEndpoint
+from aiconfig_plugin.domain.model import Principal
 from aiconfig_plugin.errors import (
     AIConfigError,
     AuthorizationServerUnavailable,
@@ -30,7 +31,6 @@ from aiconfig_plugin.errors import (
 )
 from aiconfig_plugin.introspection_reply import ActiveToken, active_token, read_reply
 from aiconfig_plugin.metrics import Outcome, process_metrics
-from aiconfig_plugin.model import Principal
 from aiconfig_plugin.settings import Settings, variable
 
 __all__ = [

@@ -9,12 +9,12 @@ from typing import Any
 
 import httpx2
 
+from aiconfig_plugin.domain.model import Principal
 from aiconfig_plugin.errors import (
     AuthorizationServerUnavailable,
     ClientCredentialsRefused,
     InvalidToken,
 )
-from aiconfig_plugin.model import Principal
 from aiconfig_plugin.settings import Settings, variable
 
 # Kinds of token that are not for calling an API, in the words of those who introspect them as

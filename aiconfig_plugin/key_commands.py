@@ -19,8 +19,8 @@ from urllib.error import HTTPError, URLError
 import shtab
 from tqdm import tqdm
 
-from aiconfig_plugin import rotation
 from aiconfig_plugin.client import seal
+from aiconfig_plugin.domain import rotation
 from aiconfig_plugin.errors import ConfigurationError, KeyInUse
 from aiconfig_plugin.keyring import load_keyring
 from aiconfig_plugin.keyring_file import (

@@ -12,19 +12,19 @@ from tornado.httputil import HTTPServerRequest
 from tornado.routing import URLSpec
 from tornado.web import Application
 
-from aiconfig_plugin import rotation
 from aiconfig_plugin.base_handler import Access, Parts
 from aiconfig_plugin.challenge import WELL_KNOWN, metadata_url, resource_metadata
+from aiconfig_plugin.domain import rotation
+from aiconfig_plugin.domain.model import Owner, Principal, ResolvedModel
+from aiconfig_plugin.domain.ports import Authenticator, Repository
+from aiconfig_plugin.domain.rotation import Rotation
+from aiconfig_plugin.domain.service import AIConfigService
 from aiconfig_plugin.errors import ConfigurationError
 from aiconfig_plugin.handlers import ROUTES, ResourceMetadataHandler
 from aiconfig_plugin.introspection import IntrospectionAuthenticator
 from aiconfig_plugin.keyring import load_keyring
-from aiconfig_plugin.model import Owner, Principal, ResolvedModel
 from aiconfig_plugin.openapi import openapi_json
-from aiconfig_plugin.ports import Authenticator, Repository
 from aiconfig_plugin.repository import MongoRepository
-from aiconfig_plugin.rotation import Rotation
-from aiconfig_plugin.service import AIConfigService
 from aiconfig_plugin.settings import Settings, variable
 from aiconfig_plugin.validation import parse_submission
 from aiconfig_plugin.vault import Vault
@@ -150,7 +150,7 @@ class AIConfigPlugin:
         return await self._service.resolve(owner, provider=provider, model=model, type=type)
 
     async def rotate(self, *, progress: Callable[[int], None] = lambda _keys: None) -> Rotation:
-        """Wrap every stored key by the primary; see :func:`aiconfig_plugin.rotation.rotate`."""
+        """Wrap every stored key by the primary; see :func:`aiconfig_plugin.domain.rotation.rotate`."""
         return await rotation.rotate(self._repository, self._vault, progress=progress)
 
     def forget(self, *, token: str | None = None, subject: str | None = None) -> None:

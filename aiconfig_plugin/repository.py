@@ -22,9 +22,10 @@ from aiconfig_plugin.documents import (
     to_document,
     to_owner,
 )
+from aiconfig_plugin.domain.model import AIConfig, Owner
+from aiconfig_plugin.domain.ports import Rewrapping, StoredConfig
 from aiconfig_plugin.errors import ConfigExists, ConfigNotFound, RevisionMismatch
 from aiconfig_plugin.migration import migrate
-from aiconfig_plugin.model import AIConfig, Owner
 from aiconfig_plugin.mongodb import (
     DOCUMENT_VALIDATION_FAILURE,
     MAX_READS,
@@ -36,7 +37,6 @@ from aiconfig_plugin.mongodb import (
     Gate,
     bounded,
 )
-from aiconfig_plugin.ports import Rewrapping, StoredConfig
 from aiconfig_plugin.shared_reads import SharedReads
 
 # Seconds for what reads every document: a count by kid, or an index over a restored collection.
@@ -44,7 +44,7 @@ _SCAN_TIMEOUT: Final = 300.0
 
 
 class MongoRepository:
-    """A :class:`~aiconfig_plugin.ports.Repository` over one MongoDB database.
+    """A :class:`~aiconfig_plugin.domain.ports.Repository` over one MongoDB database.
 
     ``database`` belongs to the host, is a Motor ``AsyncIOMotorDatabase`` or a PyMongo
     ``AsyncDatabase``, and is never closed here; :meth:`connect` makes a client of its own. Writes

@@ -7,13 +7,13 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
+from aiconfig_plugin.domain.model import AIConfig, ModelEntry, Owner
+from aiconfig_plugin.domain.ports import Rewrapping, StoredConfig
 from aiconfig_plugin.errors import ConfigExists, ConfigNotFound, RevisionMismatch
-from aiconfig_plugin.model import AIConfig, ModelEntry, Owner
-from aiconfig_plugin.ports import Rewrapping, StoredConfig
 
 
 class InMemoryRepository:
-    """A :class:`~aiconfig_plugin.ports.Repository` that forgets everything with its process.
+    """A :class:`~aiconfig_plugin.domain.ports.Repository` that forgets everything with its process.
 
     Raises RuntimeError before :meth:`start` and after :meth:`close`; what it holds outlives both.
     """

@@ -18,8 +18,8 @@ from jsonschema import Draft202012Validator, ValidationError, validators
 from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
+from aiconfig_plugin.domain.model import ABSENT, Submission, SubmittedEntry
 from aiconfig_plugin.errors import MalformedJSON, SchemaViolation, Violation
-from aiconfig_plugin.model import ABSENT, Submission, SubmittedEntry
 
 MAX_DEPTH = 32
 MAX_VIOLATIONS = 50

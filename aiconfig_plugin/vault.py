@@ -22,9 +22,9 @@ from joserfc.errors import JoseError
 from joserfc.util import urlsafe_b64decode, urlsafe_b64encode
 
 from aiconfig_plugin import stored_jwe
+from aiconfig_plugin.domain.model import MAX_API_KEY_BYTES, KeyState, Owner, SecretStr, StoredKey
 from aiconfig_plugin.errors import KeyNotAccepted, KeyNotEncrypted, KeyUnreadable
 from aiconfig_plugin.keyring import Keyring
-from aiconfig_plugin.model import MAX_API_KEY_BYTES, KeyState, Owner, SecretStr, StoredKey
 
 _SEALED_ALGS = ("ECDH-ES", "ECDH-ES+A256KW")
 # RFC 7516 section 4.1 and RFC 7518 section 4.6.1. No "zip": a short JWE must not grow long.

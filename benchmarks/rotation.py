@@ -9,7 +9,7 @@ from typing import Any
 
 from pymongo import ReplaceOne, WriteConcern
 
-from aiconfig_plugin import rotation
+from aiconfig_plugin.domain import rotation
 from aiconfig_plugin.keyring import load_keyring
 from aiconfig_plugin.keyring_file import add_keys, create_keyring, promote_keys
 from aiconfig_plugin.repository import MongoRepository

@@ -21,6 +21,7 @@ from tornado.ioloop import IOLoop
 from tornado.testing import bind_unused_port
 
 from aiconfig_plugin import introspection
+from aiconfig_plugin.domain.model import Principal
 from aiconfig_plugin.errors import (
     AIConfigError,
     AuthorizationServerUnavailable,
@@ -30,7 +31,6 @@ from aiconfig_plugin.errors import (
     MissingToken,
 )
 from aiconfig_plugin.introspection import IntrospectionAuthenticator, bearer_token
-from aiconfig_plugin.model import Principal
 from aiconfig_plugin.settings import Settings
 
 Vector: TypeAlias = dict[str, Any]

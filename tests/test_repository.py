@@ -21,6 +21,8 @@ from tornado.ioloop import IOLoop
 
 from aiconfig_plugin.demo.mongod import Mongod, free_port
 from aiconfig_plugin.documents import COLLECTION
+from aiconfig_plugin.domain.model import AIConfig, ModelEntry, Owner, StoredKey
+from aiconfig_plugin.domain.ports import Repository, Rewrapping
 from aiconfig_plugin.errors import (
     AIConfigError,
     ConfigExists,
@@ -29,8 +31,6 @@ from aiconfig_plugin.errors import (
     RevisionMismatch,
     StorageUnavailable,
 )
-from aiconfig_plugin.model import AIConfig, ModelEntry, Owner, StoredKey
-from aiconfig_plugin.ports import Repository, Rewrapping
 from aiconfig_plugin.repository import MongoRepository
 from aiconfig_plugin.testing import InMemoryRepository
 

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from joserfc import jwe
 from joserfc.jwk import ECKey, OctKey, RSAKey
 
+from aiconfig_plugin.domain.model import KeyState, Owner, StoredKey
 from aiconfig_plugin.errors import KeyNotAccepted, KeyNotEncrypted, KeyUnreadable
 from aiconfig_plugin.keyring import Keyring
-from aiconfig_plugin.model import KeyState, Owner, StoredKey
 from aiconfig_plugin.vault import Vault
 
 ALICE = Owner("https://issuer.example", "alice")

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from aiconfig_plugin.domain.model import Owner
 from aiconfig_plugin.errors import KeyNotAccepted
 from aiconfig_plugin.keyring import load_keyring
 from aiconfig_plugin.keyring_file import create_keyring
-from aiconfig_plugin.model import Owner
 from aiconfig_plugin.vault import Vault
 
 from .node import WEB, install, modules, run, tool

@@ -19,13 +19,13 @@ from pymongo.monitoring import (
     CommandSucceededEvent,
 )
 
+from aiconfig_plugin.domain.model import AIConfig, ModelEntry, Owner
 from aiconfig_plugin.errors import (
     ConfigExists,
     ConfigNotFound,
     RevisionMismatch,
     StorageUnavailable,
 )
-from aiconfig_plugin.model import AIConfig, ModelEntry, Owner
 from aiconfig_plugin.repository import MongoRepository
 
 from .replica_set import ReplicaSet

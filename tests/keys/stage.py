@@ -14,10 +14,10 @@ from journeys.gateway import body, entry
 
 from aiconfig_plugin import AIConfigPlugin, Settings
 from aiconfig_plugin.client import seal
+from aiconfig_plugin.domain.model import Owner, Submission
 from aiconfig_plugin.errors import MissingToken
 from aiconfig_plugin.keyring import load_keyring
 from aiconfig_plugin.keyring_file import add_keys, create_keyring, promote_keys
-from aiconfig_plugin.model import Owner, Submission
 from aiconfig_plugin.validation import parse_submission
 from aiconfig_plugin.vault import Vault
 

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from journeys.gateway import OPAQUE, READ_PATH, Gateway, User, body, entry, problem
 
-from aiconfig_plugin import audit
 from aiconfig_plugin.client import seal
+from aiconfig_plugin.domain import audit
+from aiconfig_plugin.domain.model import Owner
 from aiconfig_plugin.errors import KeyUnreadable
 from aiconfig_plugin.keyring import load_keyring
-from aiconfig_plugin.model import Owner
 
 from .stage import PROMPT, RUN, drop, logged, new_vault, turn
 

@@ -39,6 +39,7 @@ from aiconfig_plugin import cli
 from aiconfig_plugin.client import seal
 from aiconfig_plugin.demo.authorization_server import AuthorizationServer
 from aiconfig_plugin.documents import to_config, to_document, to_owner
+from aiconfig_plugin.domain.model import AIConfig, ModelEntry
 from aiconfig_plugin.errors import ConfigurationError
 from aiconfig_plugin.keyring import load_keyring
 from aiconfig_plugin.keyring_file import (
@@ -48,7 +49,6 @@ from aiconfig_plugin.keyring_file import (
     retirable,
     retire_keys,
 )
-from aiconfig_plugin.model import AIConfig, ModelEntry
 
 from .stage import ALICE, new_vault, turn
 

@@ -20,14 +20,14 @@ from hypothesis.stateful import (
 )
 from joserfc.jwk import ECKey, OctKey
 
-from aiconfig_plugin import rotation
 from aiconfig_plugin.client import seal
+from aiconfig_plugin.domain import rotation
+from aiconfig_plugin.domain.model import ABSENT, KeyState, Owner, Submission, SubmittedEntry
+from aiconfig_plugin.domain.ports import Repository
+from aiconfig_plugin.domain.service import AIConfigService
 from aiconfig_plugin.errors import ConfigNotFound, KeyNotAccepted, KeyUnreadable
 from aiconfig_plugin.keyring import Keyring
-from aiconfig_plugin.model import ABSENT, KeyState, Owner, Submission, SubmittedEntry
-from aiconfig_plugin.ports import Repository
 from aiconfig_plugin.repository import MongoRepository
-from aiconfig_plugin.service import AIConfigService
 from aiconfig_plugin.testing import InMemoryRepository
 from aiconfig_plugin.vault import Vault
 

@@ -24,13 +24,13 @@ from tornado.testing import bind_unused_port
 from tornado.web import Application, RequestHandler
 
 from aiconfig_plugin import AIConfigPlugin, Settings
+from aiconfig_plugin.domain.model import Owner, ResolvedModel, SecretStr
 from aiconfig_plugin.errors import (
     ConfigNotFound,
     KeyUnreadable,
     ModelNotConfigured,
 )
 from aiconfig_plugin.keyring import load_keyring
-from aiconfig_plugin.model import Owner, ResolvedModel, SecretStr
 
 from .stage import (
     ALICE,

@@ -17,11 +17,11 @@ from joserfc.jwk import ECKey
 from journeys.gateway import OPAQUE, READ_PATH, Gateway, body, entry, problem
 
 from aiconfig_plugin.client import seal
+from aiconfig_plugin.domain.model import Owner
+from aiconfig_plugin.domain.service import AIConfigService
 from aiconfig_plugin.errors import ConfigNotFound, KeyNotAccepted, KeyNotEncrypted
 from aiconfig_plugin.keyring import load_keyring
 from aiconfig_plugin.keyring_file import retirable, retire_keys
-from aiconfig_plugin.model import Owner
-from aiconfig_plugin.service import AIConfigService
 from aiconfig_plugin.testing import InMemoryRepository
 from aiconfig_plugin.vault import Vault
 

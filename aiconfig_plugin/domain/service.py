@@ -9,16 +9,8 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from typing import Any, TypeAlias
 
-from aiconfig_plugin import audit
-from aiconfig_plugin.errors import (
-    ConfigNotFound,
-    DuplicateModel,
-    KeyNotAccepted,
-    KeyNotEncrypted,
-    ModelNotConfigured,
-    Violation,
-)
-from aiconfig_plugin.model import (
+from aiconfig_plugin.domain import audit
+from aiconfig_plugin.domain.model import (
     AIConfig,
     KeyState,
     ModelEntry,
@@ -28,7 +20,15 @@ from aiconfig_plugin.model import (
     Submission,
     SubmittedEntry,
 )
-from aiconfig_plugin.ports import KeyVault, Repository
+from aiconfig_plugin.domain.ports import KeyVault, Repository
+from aiconfig_plugin.errors import (
+    ConfigNotFound,
+    DuplicateModel,
+    KeyNotAccepted,
+    KeyNotEncrypted,
+    ModelNotConfigured,
+    Violation,
+)
 
 # Opening a sealed key takes a fraction of a millisecond; more of them than this at once would
 # hold up the event loop for other requests.

@@ -11,8 +11,8 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from aiconfig_plugin.domain.ports import KeyVault, Repository, Rewrapping, StoredConfig
 from aiconfig_plugin.errors import ConfigurationError, KeyUnreadable
-from aiconfig_plugin.ports import KeyVault, Repository, Rewrapping, StoredConfig
 
 PAGE = 200
 """Owners that are read and written together."""

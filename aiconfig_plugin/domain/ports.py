@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from tornado.httputil import HTTPServerRequest
 
-from aiconfig_plugin.model import AIConfig, KeyState, Owner, Principal, SecretStr, StoredKey
+from aiconfig_plugin.domain.model import AIConfig, KeyState, Owner, Principal, SecretStr, StoredKey
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from datetime import datetime, timezone
 from typing import Literal
 
-from aiconfig_plugin.model import AIConfig, ModelEntry, Owner, Submission
+from aiconfig_plugin.domain.model import AIConfig, ModelEntry, Owner, Submission
 
 logger = logging.getLogger("aiconfig_plugin.audit")
 
