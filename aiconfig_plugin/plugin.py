@@ -24,8 +24,8 @@ from aiconfig_plugin.handlers import ROUTES, ResourceMetadataHandler
 from aiconfig_plugin.introspection import IntrospectionAuthenticator
 from aiconfig_plugin.keyring import load_keyring
 from aiconfig_plugin.openapi import openapi_json
-from aiconfig_plugin.repository import MongoRepository
 from aiconfig_plugin.settings import Settings, variable
+from aiconfig_plugin.store.repository import MongoRepository
 from aiconfig_plugin.validation import parse_submission
 from aiconfig_plugin.vault import Vault
 from aiconfig_plugin.web_handlers import web_routes

@@ -9,10 +9,10 @@ from journeys.processes import authorization_server, settings_for
 from pymongo import MongoClient
 from terminal import DOCS, Terminal, blocks, matches, readers_environment
 
-from aiconfig_plugin.documents import COLLECTION, to_document
 from aiconfig_plugin.domain.model import AIConfig, ModelEntry, Owner
 from aiconfig_plugin.keyring import load_keyring
 from aiconfig_plugin.keyring_file import create_keyring
+from aiconfig_plugin.store.documents import COLLECTION, to_document
 from aiconfig_plugin.vault import Vault
 
 

@@ -20,7 +20,6 @@ from pymongo.monitoring import CommandListener, CommandStartedEvent
 from tornado.ioloop import IOLoop
 
 from aiconfig_plugin.demo.mongod import Mongod, free_port
-from aiconfig_plugin.documents import COLLECTION
 from aiconfig_plugin.domain.model import AIConfig, ModelEntry, Owner, StoredKey
 from aiconfig_plugin.domain.ports import Repository, Rewrapping
 from aiconfig_plugin.errors import (
@@ -31,7 +30,8 @@ from aiconfig_plugin.errors import (
     RevisionMismatch,
     StorageUnavailable,
 )
-from aiconfig_plugin.repository import MongoRepository
+from aiconfig_plugin.store.documents import COLLECTION
+from aiconfig_plugin.store.repository import MongoRepository
 from aiconfig_plugin.testing import InMemoryRepository
 
 Document: TypeAlias = dict[str, Any]

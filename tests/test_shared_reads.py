@@ -12,7 +12,7 @@ from pymongo.errors import AutoReconnect
 from tornado.ioloop import IOLoop
 
 from aiconfig_plugin.errors import StorageUnavailable
-from aiconfig_plugin.shared_reads import AT_ONCE, MOST, SharedReads
+from aiconfig_plugin.store.shared_reads import AT_ONCE, MOST, SharedReads
 
 Document: TypeAlias = "dict[str, Any]"
 

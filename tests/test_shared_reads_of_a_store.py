@@ -15,10 +15,10 @@ from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo import AsyncMongoClient, MongoClient
 from pymongo.monitoring import CommandListener, CommandStartedEvent
 
-from aiconfig_plugin.documents import COLLECTION, to_document
 from aiconfig_plugin.domain.model import AIConfig, ModelEntry, Owner, StoredKey
 from aiconfig_plugin.errors import ConfigNotFound, StorageUnavailable
-from aiconfig_plugin.repository import MongoRepository
+from aiconfig_plugin.store.documents import COLLECTION, to_document
+from aiconfig_plugin.store.repository import MongoRepository
 
 RUN = pytest.mark.gen_test(timeout=60)
 DRIVERS = pytest.mark.parametrize("driver", [AsyncIOMotorClient, AsyncMongoClient])

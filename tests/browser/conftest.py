@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-from aiconfig_plugin.repository import MongoRepository
+from aiconfig_plugin.store.repository import MongoRepository
 
 from .house import House, User
 from .node import install, tool

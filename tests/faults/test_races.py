@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from journeys.gateway import API, USERS, Gateway
 
-from aiconfig_plugin import repository
+from aiconfig_plugin.store import repository
 
 from .history import check
 from .load import Load

@@ -26,7 +26,7 @@ from aiconfig_plugin.errors import (
     RevisionMismatch,
     StorageUnavailable,
 )
-from aiconfig_plugin.repository import MongoRepository
+from aiconfig_plugin.store.repository import MongoRepository
 
 from .replica_set import ReplicaSet
 

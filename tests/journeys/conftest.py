@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from tornado.ioloop import IOLoop
 
-from aiconfig_plugin.repository import MongoRepository
+from aiconfig_plugin.store.repository import MongoRepository
 
 from .gateway import Gateway
 

@@ -11,7 +11,7 @@ from journeys.conftest import gateway, make_gateway
 from pymongo import MongoClient
 
 from aiconfig_plugin.keyring_file import create_keyring
-from aiconfig_plugin.repository import COLLECTION
+from aiconfig_plugin.store.repository import COLLECTION
 
 __all__ = ["gateway", "make_gateway"]
 

@@ -38,7 +38,6 @@ from journeys.processes import (
 from aiconfig_plugin import cli
 from aiconfig_plugin.client import seal
 from aiconfig_plugin.demo.authorization_server import AuthorizationServer
-from aiconfig_plugin.documents import to_config, to_document, to_owner
 from aiconfig_plugin.domain.model import AIConfig, ModelEntry
 from aiconfig_plugin.errors import ConfigurationError
 from aiconfig_plugin.keyring import load_keyring
@@ -49,6 +48,7 @@ from aiconfig_plugin.keyring_file import (
     retirable,
     retire_keys,
 )
+from aiconfig_plugin.store.documents import to_config, to_document, to_owner
 
 from .stage import ALICE, new_vault, turn
 

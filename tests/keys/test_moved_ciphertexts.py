@@ -13,10 +13,10 @@ import pytest
 from journeys.gateway import entry
 
 from aiconfig_plugin import AIConfigPlugin
-from aiconfig_plugin.documents import owner_id
 from aiconfig_plugin.domain.model import KeyState, Owner
 from aiconfig_plugin.errors import ConfigNotFound, KeyUnreadable, ModelNotConfigured
 from aiconfig_plugin.keyring import load_keyring
+from aiconfig_plugin.store.documents import owner_id
 
 from .byhand import b64, unb64
 from .stage import ALICE, BOB, ISSUER, RUN, logged, started, submission, turn

@@ -27,7 +27,7 @@ from aiconfig_plugin.domain.ports import Repository
 from aiconfig_plugin.domain.service import AIConfigService
 from aiconfig_plugin.errors import ConfigNotFound, KeyNotAccepted, KeyUnreadable
 from aiconfig_plugin.keyring import Keyring
-from aiconfig_plugin.repository import MongoRepository
+from aiconfig_plugin.store.repository import MongoRepository
 from aiconfig_plugin.testing import InMemoryRepository
 from aiconfig_plugin.vault import Vault
 

@@ -21,14 +21,14 @@ from journeys.gateway import Gateway, body, entry
 from journeys.processes import aiconfig, environment
 from tornado.ioloop import IOLoop
 
-from aiconfig_plugin.documents import to_document
 from aiconfig_plugin.domain import rotation
 from aiconfig_plugin.domain.model import AIConfig, ModelEntry, Owner, StoredKey
 from aiconfig_plugin.domain.ports import Repository, Rewrapping
 from aiconfig_plugin.domain.service import AIConfigService
 from aiconfig_plugin.errors import ConfigNotFound
 from aiconfig_plugin.keyring import load_keyring
-from aiconfig_plugin.repository import MongoRepository
+from aiconfig_plugin.store.documents import to_document
+from aiconfig_plugin.store.repository import MongoRepository
 from aiconfig_plugin.testing import InMemoryRepository
 from aiconfig_plugin.vault import Vault
 

@@ -14,10 +14,10 @@ from journeys.gateway import OPAQUE, Gateway, User, body, entry, problem
 from journeys.processes import aiconfig, authorization_server, environment, settings_for
 
 from aiconfig_plugin import AIConfigPlugin
-from aiconfig_plugin.documents import owner_id
 from aiconfig_plugin.domain.model import Owner
 from aiconfig_plugin.errors import ConfigurationError, KeyUnreadable
 from aiconfig_plugin.keyring import load_keyring
+from aiconfig_plugin.store.documents import owner_id
 
 from .byhand import b64
 from .stage import ALICE, BOB, RUN, drop, logged, new_vault, started, submission, turn

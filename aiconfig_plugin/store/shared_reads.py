@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 from aiconfig_plugin.errors import StorageUnavailable
-from aiconfig_plugin.mongodb import bounded
+from aiconfig_plugin.store.connection import bounded
 
 _Found: TypeAlias = Mapping[str, dict[str, Any]]
 

@@ -2,7 +2,7 @@
 
 One document for each owner, so every write is one atomic operation on one document. Only calls
 that Motor and PyMongo's own asynchronous API share are used; a host may bring either. With
-:mod:`~aiconfig_plugin.mongodb` the only file that knows them.
+:mod:`~aiconfig_plugin.store.connection` the only file that knows them.
 """
 
 from __future__ import annotations
@@ -13,20 +13,10 @@ from typing import Any, Final
 from pymongo import UpdateOne
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
-from aiconfig_plugin.documents import (
-    COLLECTION,
-    Document,
-    owner_id,
-    replacement,
-    to_config,
-    to_document,
-    to_owner,
-)
 from aiconfig_plugin.domain.model import AIConfig, Owner
 from aiconfig_plugin.domain.ports import Rewrapping, StoredConfig
 from aiconfig_plugin.errors import ConfigExists, ConfigNotFound, RevisionMismatch
-from aiconfig_plugin.migration import migrate
-from aiconfig_plugin.mongodb import (
+from aiconfig_plugin.store.connection import (
     DOCUMENT_VALIDATION_FAILURE,
     MAX_READS,
     MAX_WRITES,
@@ -37,7 +27,17 @@ from aiconfig_plugin.mongodb import (
     Gate,
     bounded,
 )
-from aiconfig_plugin.shared_reads import SharedReads
+from aiconfig_plugin.store.documents import (
+    COLLECTION,
+    Document,
+    owner_id,
+    replacement,
+    to_config,
+    to_document,
+    to_owner,
+)
+from aiconfig_plugin.store.migration import migrate
+from aiconfig_plugin.store.shared_reads import SharedReads
 
 # Seconds for what reads every document: a count by kid, or an index over a restored collection.
 _SCAN_TIMEOUT: Final = 300.0

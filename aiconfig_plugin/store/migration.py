@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from pymongo.errors import OperationFailure
 
-from aiconfig_plugin.documents import COLLECTION, COLLECTION_OPTIONS, Document
+from aiconfig_plugin.store.documents import COLLECTION, COLLECTION_OPTIONS, Document
 
 # https://github.com/mongodb/mongo/blob/master/src/mongo/base/error_codes.yml
 _NAMESPACE_EXISTS: Final = 48

@@ -1,0 +1,1 @@
+"""Configurations in MongoDB. Knows Motor and PyMongo."""
