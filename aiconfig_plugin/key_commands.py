@@ -22,17 +22,17 @@ from tqdm import tqdm
 from aiconfig_plugin.client import seal
 from aiconfig_plugin.domain import rotation
 from aiconfig_plugin.errors import ConfigurationError, KeyInUse
-from aiconfig_plugin.keyring import load_keyring
-from aiconfig_plugin.keyring_file import (
+from aiconfig_plugin.keys.keyring import load_keyring
+from aiconfig_plugin.keys.keyring_file import (
     add_keys,
     create_keyring,
     promote_keys,
     retirable,
     retire_keys,
 )
+from aiconfig_plugin.keys.vault import Vault
 from aiconfig_plugin.plugin import open_repository, open_vault
 from aiconfig_plugin.settings import Settings
-from aiconfig_plugin.vault import Vault
 
 
 def add_key_commands(commands: Any) -> None:

@@ -22,12 +22,12 @@ from aiconfig_plugin.domain.service import AIConfigService
 from aiconfig_plugin.errors import ConfigurationError
 from aiconfig_plugin.handlers import ROUTES, ResourceMetadataHandler
 from aiconfig_plugin.introspection import IntrospectionAuthenticator
-from aiconfig_plugin.keyring import load_keyring
+from aiconfig_plugin.keys.keyring import load_keyring
+from aiconfig_plugin.keys.vault import Vault
 from aiconfig_plugin.openapi import openapi_json
 from aiconfig_plugin.settings import Settings, variable
 from aiconfig_plugin.store.repository import MongoRepository
 from aiconfig_plugin.validation import parse_submission
-from aiconfig_plugin.vault import Vault
 from aiconfig_plugin.web_handlers import web_routes
 
 logger = logging.getLogger("aiconfig_plugin")

@@ -30,7 +30,7 @@ from journeys.processes import (
 
 from aiconfig_plugin.demo.authorization_server import AuthorizationServer
 from aiconfig_plugin.demo.mongod import free_port
-from aiconfig_plugin.keyring_file import create_keyring
+from aiconfig_plugin.keys.keyring_file import create_keyring
 
 Done = subprocess.CompletedProcess[str]
 

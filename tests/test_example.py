@@ -14,7 +14,7 @@ from journeys.gateway import BOTH, OPENAPI_PATH, READ_PATH
 from journeys.processes import PATIENCE, authorization_server, environment, program, settings_for
 
 from aiconfig_plugin.demo.mongod import free_port
-from aiconfig_plugin.keyring_file import create_keyring
+from aiconfig_plugin.keys.keyring_file import create_keyring
 
 EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "gateway.py"
 

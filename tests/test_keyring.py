@@ -15,8 +15,8 @@ import pytest
 from joserfc.jwk import ECKey, OctKey
 
 from aiconfig_plugin.errors import ConfigurationError
-from aiconfig_plugin.keyring import load_keyring
-from aiconfig_plugin.keyring_file import create_keyring
+from aiconfig_plugin.keys.keyring import load_keyring
+from aiconfig_plugin.keys.keyring_file import create_keyring
 
 Document: TypeAlias = Any
 

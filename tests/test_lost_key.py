@@ -10,10 +10,10 @@ from pymongo import MongoClient
 from terminal import DOCS, Terminal, blocks, matches, readers_environment
 
 from aiconfig_plugin.domain.model import AIConfig, ModelEntry, Owner
-from aiconfig_plugin.keyring import load_keyring
-from aiconfig_plugin.keyring_file import create_keyring
+from aiconfig_plugin.keys.keyring import load_keyring
+from aiconfig_plugin.keys.keyring_file import create_keyring
+from aiconfig_plugin.keys.vault import Vault
 from aiconfig_plugin.store.documents import COLLECTION, to_document
-from aiconfig_plugin.vault import Vault
 
 
 def store_two_keys(keyring: Path, documents: Any, issuer: str) -> None:

@@ -16,8 +16,8 @@ from joserfc.jwk import ECKey, OctKey, RSAKey
 
 from aiconfig_plugin.domain.model import KeyState, Owner, StoredKey
 from aiconfig_plugin.errors import KeyNotAccepted, KeyNotEncrypted, KeyUnreadable
-from aiconfig_plugin.keyring import Keyring
-from aiconfig_plugin.vault import Vault
+from aiconfig_plugin.keys.keyring import Keyring
+from aiconfig_plugin.keys.vault import Vault
 
 ALICE = Owner("https://issuer.example", "alice")
 OPAQUE = "U2FsdGVkX1+vupppZksvRf5pq5g5XjFRlipRkwB0K1Y="

@@ -28,7 +28,7 @@ from aiconfig_plugin.demo.page_handlers import (
 )
 from aiconfig_plugin.demo.provider import provider_application
 from aiconfig_plugin.errors import ConfigurationError
-from aiconfig_plugin.keyring_file import create_keyring
+from aiconfig_plugin.keys.keyring_file import create_keyring
 
 USERS = {"alice": "alice", "bob": "bob"}
 """Names and passwords; the log-in page shows them."""

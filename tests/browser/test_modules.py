@@ -11,9 +11,9 @@ import pytest
 
 from aiconfig_plugin.domain.model import Owner
 from aiconfig_plugin.errors import KeyNotAccepted
-from aiconfig_plugin.keyring import load_keyring
-from aiconfig_plugin.keyring_file import create_keyring
-from aiconfig_plugin.vault import Vault
+from aiconfig_plugin.keys.keyring import load_keyring
+from aiconfig_plugin.keys.keyring_file import create_keyring
+from aiconfig_plugin.keys.vault import Vault
 
 from .node import WEB, install, modules, run, tool
 

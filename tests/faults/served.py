@@ -18,7 +18,7 @@ from tornado.testing import bind_unused_port
 
 from aiconfig_plugin.demo.authorization_server import AuthorizationServer
 from aiconfig_plugin.demo.mongod import free_port
-from aiconfig_plugin.keyring_file import create_keyring
+from aiconfig_plugin.keys.keyring_file import create_keyring
 
 CLIENT = ("gateway", "s:e%c+r et/é")
 BOTH = "ai-config:read ai-config:write"

@@ -22,7 +22,7 @@ from tornado.web import Application
 from aiconfig_plugin import AIConfigPlugin, Settings
 from aiconfig_plugin.demo.authorization_server import AuthorizationServer
 from aiconfig_plugin.errors import AIConfigError
-from aiconfig_plugin.keyring_file import create_keyring
+from aiconfig_plugin.keys.keyring_file import create_keyring
 
 READ, WRITE = "ai-config:read", "ai-config:write"
 BOTH = f"{READ} {WRITE}"

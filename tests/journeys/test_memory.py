@@ -14,7 +14,7 @@ from urllib.request import Request, urlopen
 import pytest
 
 from aiconfig_plugin.demo.mongod import free_port
-from aiconfig_plugin.keyring_file import create_keyring
+from aiconfig_plugin.keys.keyring_file import create_keyring
 
 from .gateway import BOTH, CREATE_PATH, DELETE_PATH, MIB, READ_PATH, UPDATE_PATH, body, entry
 from .processes import (

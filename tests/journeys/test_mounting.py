@@ -29,7 +29,7 @@ from aiconfig_plugin import (
     Settings,
     StorageUnavailable,
 )
-from aiconfig_plugin.keyring_file import create_keyring
+from aiconfig_plugin.keys.keyring_file import create_keyring
 
 from .gateway import (
     BOTH,

@@ -10,7 +10,7 @@ import pytest
 from journeys.conftest import gateway, make_gateway
 from pymongo import MongoClient
 
-from aiconfig_plugin.keyring_file import create_keyring
+from aiconfig_plugin.keys.keyring_file import create_keyring
 from aiconfig_plugin.store.repository import COLLECTION
 
 __all__ = ["gateway", "make_gateway"]

@@ -15,7 +15,7 @@ from aiconfig_plugin.client import seal
 from aiconfig_plugin.domain import audit
 from aiconfig_plugin.domain.model import Owner
 from aiconfig_plugin.errors import KeyUnreadable
-from aiconfig_plugin.keyring import load_keyring
+from aiconfig_plugin.keys.keyring import load_keyring
 
 from .stage import PROMPT, RUN, drop, logged, new_vault, turn
 

@@ -14,7 +14,7 @@ from jwcrypto.jwe import JWE
 from jwcrypto.jwk import JWK
 
 from aiconfig_plugin.client import seal
-from aiconfig_plugin.vault import Vault
+from aiconfig_plugin.keys.vault import Vault
 
 from .byhand import b64, unb64
 from .stage import ALICE, new_vault

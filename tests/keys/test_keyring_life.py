@@ -40,8 +40,8 @@ from aiconfig_plugin.client import seal
 from aiconfig_plugin.demo.authorization_server import AuthorizationServer
 from aiconfig_plugin.domain.model import AIConfig, ModelEntry
 from aiconfig_plugin.errors import ConfigurationError
-from aiconfig_plugin.keyring import load_keyring
-from aiconfig_plugin.keyring_file import (
+from aiconfig_plugin.keys.keyring import load_keyring
+from aiconfig_plugin.keys.keyring_file import (
     add_keys,
     create_keyring,
     promote_keys,
@@ -223,7 +223,7 @@ def test_a_change_that_fails_leaves_the_old_file_and_nothing_else(
 
 KILLED = """
 import os, signal, sys
-from aiconfig_plugin.keyring_file import add_keys
+from aiconfig_plugin.keys.keyring_file import add_keys
 
 def die(*_):
     os.kill(os.getpid(), signal.SIGKILL)

@@ -15,7 +15,7 @@ from journeys.gateway import entry
 from aiconfig_plugin import AIConfigPlugin
 from aiconfig_plugin.domain.model import KeyState, Owner
 from aiconfig_plugin.errors import ConfigNotFound, KeyUnreadable, ModelNotConfigured
-from aiconfig_plugin.keyring import load_keyring
+from aiconfig_plugin.keys.keyring import load_keyring
 from aiconfig_plugin.store.documents import owner_id
 
 from .byhand import b64, unb64

@@ -26,10 +26,10 @@ from aiconfig_plugin.domain.model import ABSENT, KeyState, Owner, Submission, Su
 from aiconfig_plugin.domain.ports import Repository
 from aiconfig_plugin.domain.service import AIConfigService
 from aiconfig_plugin.errors import ConfigNotFound, KeyNotAccepted, KeyUnreadable
-from aiconfig_plugin.keyring import Keyring
+from aiconfig_plugin.keys.keyring import Keyring
+from aiconfig_plugin.keys.vault import Vault
 from aiconfig_plugin.store.repository import MongoRepository
 from aiconfig_plugin.testing import InMemoryRepository
-from aiconfig_plugin.vault import Vault
 
 from .stage import ALICE, BOB
 

@@ -30,7 +30,7 @@ from aiconfig_plugin.errors import (
     KeyUnreadable,
     ModelNotConfigured,
 )
-from aiconfig_plugin.keyring import load_keyring
+from aiconfig_plugin.keys.keyring import load_keyring
 
 from .stage import (
     ALICE,

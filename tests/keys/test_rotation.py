@@ -26,11 +26,11 @@ from aiconfig_plugin.domain.model import AIConfig, ModelEntry, Owner, StoredKey
 from aiconfig_plugin.domain.ports import Repository, Rewrapping
 from aiconfig_plugin.domain.service import AIConfigService
 from aiconfig_plugin.errors import ConfigNotFound
-from aiconfig_plugin.keyring import load_keyring
+from aiconfig_plugin.keys.keyring import load_keyring
+from aiconfig_plugin.keys.vault import Vault
 from aiconfig_plugin.store.documents import to_document
 from aiconfig_plugin.store.repository import MongoRepository
 from aiconfig_plugin.testing import InMemoryRepository
-from aiconfig_plugin.vault import Vault
 
 from .stage import ALICE, BOB, ISSUER, PROMPT, RUN, drop, new_vault, started, submission, turn
 

@@ -22,7 +22,7 @@ from journeys.processes import aiconfig, environment
 
 from aiconfig_plugin.cli import main
 from aiconfig_plugin.client import seal
-from aiconfig_plugin.vault import Vault
+from aiconfig_plugin.keys.vault import Vault
 
 from .stage import ALICE, API_KEY, new_vault
 

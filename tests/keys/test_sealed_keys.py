@@ -20,10 +20,10 @@ from aiconfig_plugin.client import seal
 from aiconfig_plugin.domain.model import Owner
 from aiconfig_plugin.domain.service import AIConfigService
 from aiconfig_plugin.errors import ConfigNotFound, KeyNotAccepted, KeyNotEncrypted
-from aiconfig_plugin.keyring import load_keyring
-from aiconfig_plugin.keyring_file import retirable, retire_keys
+from aiconfig_plugin.keys.keyring import load_keyring
+from aiconfig_plugin.keys.keyring_file import retirable, retire_keys
+from aiconfig_plugin.keys.vault import Vault
 from aiconfig_plugin.testing import InMemoryRepository
-from aiconfig_plugin.vault import Vault
 
 from .byhand import LEFT_OUT, apv, b64, public_jwk, seal_by_hand, unb64
 from .stage import ALICE, API_KEY, BOB, RUN, logged, new_vault, sealed_entry, submission, turn

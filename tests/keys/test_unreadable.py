@@ -16,7 +16,7 @@ from journeys.processes import aiconfig, authorization_server, environment, sett
 from aiconfig_plugin import AIConfigPlugin
 from aiconfig_plugin.domain.model import Owner
 from aiconfig_plugin.errors import ConfigurationError, KeyUnreadable
-from aiconfig_plugin.keyring import load_keyring
+from aiconfig_plugin.keys.keyring import load_keyring
 from aiconfig_plugin.store.documents import owner_id
 
 from .byhand import b64

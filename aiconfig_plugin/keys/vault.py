@@ -5,7 +5,7 @@ storage key that wraps it and, in ``ctx``, a digest of the owner and the provide
 to. The header is the JWE's authenticated data, so a stored key that is moved elsewhere does not
 open there. A client seals a key to the gateway with ``ECDH-ES``; its ``apv`` names the user and
 takes part in the key derivation (RFC 7518 section 4.6.2). With
-:mod:`~aiconfig_plugin.stored_jwe`, :mod:`~aiconfig_plugin.keyring` and
+:mod:`~aiconfig_plugin.keys.stored_jwe`, :mod:`~aiconfig_plugin.keys.keyring` and
 :mod:`~aiconfig_plugin.client` the only file that knows JOSE.
 """
 
@@ -21,10 +21,10 @@ from joserfc import jwe
 from joserfc.errors import JoseError
 from joserfc.util import urlsafe_b64decode, urlsafe_b64encode
 
-from aiconfig_plugin import stored_jwe
 from aiconfig_plugin.domain.model import MAX_API_KEY_BYTES, KeyState, Owner, SecretStr, StoredKey
 from aiconfig_plugin.errors import KeyNotAccepted, KeyNotEncrypted, KeyUnreadable
-from aiconfig_plugin.keyring import Keyring
+from aiconfig_plugin.keys import stored_jwe
+from aiconfig_plugin.keys.keyring import Keyring
 
 _SEALED_ALGS = ("ECDH-ES", "ECDH-ES+A256KW")
 # RFC 7516 section 4.1 and RFC 7518 section 4.6.1. No "zip": a short JWE must not grow long.

@@ -17,7 +17,7 @@ from typing import Any, TextIO, TypeAlias
 from joserfc.jwk import ECKey, OctKey
 
 from aiconfig_plugin.errors import ConfigurationError
-from aiconfig_plugin.keyring import STORAGE_KEY_BYTES, load_keyring, read_keyring_file
+from aiconfig_plugin.keys.keyring import STORAGE_KEY_BYTES, load_keyring, read_keyring_file
 
 JWK: TypeAlias = dict[str, Any]
 Path: TypeAlias = "str | os.PathLike[str]"
