@@ -25,7 +25,7 @@ from aiconfig_plugin.errors import (
     KeyUnreadable,
     StorageUnavailable,
 )
-from aiconfig_plugin.introspection import IntrospectionAuthenticator
+from aiconfig_plugin.introspection.authenticator import IntrospectionAuthenticator
 from aiconfig_plugin.key_commands import add_key_commands
 from aiconfig_plugin.openapi import openapi_json
 from aiconfig_plugin.plugin import AIConfigPlugin, open_repository, open_vault

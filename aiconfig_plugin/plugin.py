@@ -21,7 +21,7 @@ from aiconfig_plugin.domain.rotation import Rotation
 from aiconfig_plugin.domain.service import AIConfigService
 from aiconfig_plugin.errors import ConfigurationError
 from aiconfig_plugin.handlers import ROUTES, ResourceMetadataHandler
-from aiconfig_plugin.introspection import IntrospectionAuthenticator
+from aiconfig_plugin.introspection.authenticator import IntrospectionAuthenticator
 from aiconfig_plugin.keys.keyring import load_keyring
 from aiconfig_plugin.keys.vault import Vault
 from aiconfig_plugin.openapi import openapi_json

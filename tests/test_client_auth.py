@@ -26,9 +26,9 @@ from tornado.testing import bind_unused_port
 from tornado.web import Application, RequestHandler
 
 from aiconfig_plugin import AuthorizationServerUnavailable, Settings
-from aiconfig_plugin.client_auth import ASSERTION_LIFETIME, load_client_key
 from aiconfig_plugin.errors import ConfigurationError
-from aiconfig_plugin.introspection import IntrospectionAuthenticator
+from aiconfig_plugin.introspection.authenticator import IntrospectionAuthenticator
+from aiconfig_plugin.introspection.client_auth import ASSERTION_LIFETIME, load_client_key
 
 __all__ = ["server"]
 

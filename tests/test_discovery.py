@@ -13,8 +13,8 @@ from scripted_server import Reply, ScriptedServer, active
 from tornado.ioloop import IOLoop
 
 from aiconfig_plugin import AuthorizationServerUnavailable, InvalidToken, Settings
-from aiconfig_plugin.discovery import REFRESH_INTERVAL, metadata_urls, named_endpoint
-from aiconfig_plugin.introspection import IntrospectionAuthenticator
+from aiconfig_plugin.introspection.authenticator import IntrospectionAuthenticator
+from aiconfig_plugin.introspection.discovery import REFRESH_INTERVAL, metadata_urls, named_endpoint
 
 RUN = pytest.mark.gen_test(timeout=30)
 Make = Callable[..., Awaitable[IntrospectionAuthenticator]]

@@ -12,8 +12,9 @@ from scripted_server import Reply, ScriptedServer, active
 from small_gateway import bearer
 from tornado.ioloop import IOLoop
 
-from aiconfig_plugin import AuthorizationServerUnavailable, Settings, introspection
-from aiconfig_plugin.introspection import MAX_CALLS, IntrospectionAuthenticator
+from aiconfig_plugin import AuthorizationServerUnavailable, Settings
+from aiconfig_plugin.introspection import authenticator as introspection
+from aiconfig_plugin.introspection.authenticator import MAX_CALLS, IntrospectionAuthenticator
 
 __all__ = ["make_gateway", "server"]
 

@@ -20,7 +20,6 @@ from tornado.httputil import HTTPHeaders, HTTPServerRequest, RequestStartLine
 from tornado.ioloop import IOLoop
 from tornado.testing import bind_unused_port
 
-from aiconfig_plugin import introspection
 from aiconfig_plugin.domain.model import Principal
 from aiconfig_plugin.errors import (
     AIConfigError,
@@ -30,7 +29,8 @@ from aiconfig_plugin.errors import (
     InvalidToken,
     MissingToken,
 )
-from aiconfig_plugin.introspection import IntrospectionAuthenticator, bearer_token
+from aiconfig_plugin.introspection import authenticator as introspection
+from aiconfig_plugin.introspection.authenticator import IntrospectionAuthenticator, bearer_token
 from aiconfig_plugin.settings import Settings
 
 Vector: TypeAlias = dict[str, Any]

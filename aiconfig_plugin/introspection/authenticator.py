@@ -18,8 +18,6 @@ from authlib.integrations.httpx_client import AsyncOAuth2Client
 from cachetools import TLRUCache, TTLCache
 from tornado.httputil import HTTPHeaders, HTTPServerRequest
 
-from aiconfig_plugin.client_auth import client_factory
-from aiconfig_plugin.discovery import IntrospectionEndpoint
 from aiconfig_plugin.domain.model import Principal
 from aiconfig_plugin.errors import (
     AIConfigError,
@@ -29,7 +27,9 @@ from aiconfig_plugin.errors import (
     InvalidToken,
     MissingToken,
 )
-from aiconfig_plugin.introspection_reply import ActiveToken, active_token, read_reply
+from aiconfig_plugin.introspection.client_auth import client_factory
+from aiconfig_plugin.introspection.discovery import IntrospectionEndpoint
+from aiconfig_plugin.introspection.reply import ActiveToken, active_token, read_reply
 from aiconfig_plugin.metrics import Outcome, process_metrics
 from aiconfig_plugin.settings import Settings, variable
 
