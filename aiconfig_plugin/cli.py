@@ -25,9 +25,9 @@ from aiconfig_plugin.errors import (
     KeyUnreadable,
     StorageUnavailable,
 )
+from aiconfig_plugin.http.openapi import openapi_json
 from aiconfig_plugin.introspection.authenticator import IntrospectionAuthenticator
 from aiconfig_plugin.key_commands import add_key_commands
-from aiconfig_plugin.openapi import openapi_json
 from aiconfig_plugin.plugin import AIConfigPlugin, open_repository, open_vault
 from aiconfig_plugin.serving import DrainingServer
 from aiconfig_plugin.settings import Settings, variable

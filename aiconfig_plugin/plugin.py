@@ -12,23 +12,23 @@ from tornado.httputil import HTTPServerRequest
 from tornado.routing import URLSpec
 from tornado.web import Application
 
-from aiconfig_plugin.base_handler import Access, Parts
-from aiconfig_plugin.challenge import WELL_KNOWN, metadata_url, resource_metadata
 from aiconfig_plugin.domain import rotation
 from aiconfig_plugin.domain.model import Owner, Principal, ResolvedModel
 from aiconfig_plugin.domain.ports import Authenticator, Repository
 from aiconfig_plugin.domain.rotation import Rotation
 from aiconfig_plugin.domain.service import AIConfigService
 from aiconfig_plugin.errors import ConfigurationError
-from aiconfig_plugin.handlers import ROUTES, ResourceMetadataHandler
+from aiconfig_plugin.http.base import Access, Parts
+from aiconfig_plugin.http.browser_files import web_routes
+from aiconfig_plugin.http.challenge import WELL_KNOWN, metadata_url, resource_metadata
+from aiconfig_plugin.http.config import ROUTES, ResourceMetadataHandler
+from aiconfig_plugin.http.openapi import openapi_json
+from aiconfig_plugin.http.validation import parse_submission
 from aiconfig_plugin.introspection.authenticator import IntrospectionAuthenticator
 from aiconfig_plugin.keys.keyring import load_keyring
 from aiconfig_plugin.keys.vault import Vault
-from aiconfig_plugin.openapi import openapi_json
 from aiconfig_plugin.settings import Settings, variable
 from aiconfig_plugin.store.repository import MongoRepository
-from aiconfig_plugin.validation import parse_submission
-from aiconfig_plugin.web_handlers import web_routes
 
 logger = logging.getLogger("aiconfig_plugin")
 

@@ -10,8 +10,8 @@ from incoming import RUN, MakeGateway, make_gateway
 from small_gateway import READ_PATH, bearer, nobody
 
 from aiconfig_plugin import InvalidToken, MissingToken, Principal
-from aiconfig_plugin.challenge import challenge, metadata_url
 from aiconfig_plugin.errors import AIConfigError, ConfigurationError, InsufficientScope
+from aiconfig_plugin.http.challenge import challenge, metadata_url
 from aiconfig_plugin.settings import Settings
 
 __all__ = ["make_gateway"]

@@ -11,7 +11,7 @@ from tornado.httpclient import HTTPResponse
 
 from aiconfig_plugin import InvalidToken, Principal, Settings
 from aiconfig_plugin.errors import ConfigurationError
-from aiconfig_plugin.handlers import ROUTES
+from aiconfig_plugin.http.config import ROUTES
 
 __all__ = ["make_gateway"]
 

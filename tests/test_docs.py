@@ -19,10 +19,10 @@ from terminal import DOCS, blocks
 import aiconfig_plugin
 from aiconfig_plugin import Settings, cli
 from aiconfig_plugin.errors import AIConfigError
-from aiconfig_plugin.handlers import ROUTES
+from aiconfig_plugin.http.browser_files import web_routes
+from aiconfig_plugin.http.config import ROUTES
 from aiconfig_plugin.metrics import PrometheusMetrics
 from aiconfig_plugin.settings import variable
-from aiconfig_plugin.web_handlers import web_routes
 
 sys.path.insert(0, str(DOCS / "_ext"))
 import from_code

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from aiconfig_plugin import validation
 from aiconfig_plugin.errors import MalformedJSON, SchemaViolation
-from aiconfig_plugin.validation import load_schema, parse_submission
+from aiconfig_plugin.http import validation
+from aiconfig_plugin.http.validation import load_schema, parse_submission
 
 ENTRY = {"provider": "p", "type": "t", "model": "m", "apiKeyEncrypted": "k", "isPaid": True}
 GOOD = {"models": [ENTRY], "system_prompt": ""}

@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry
 from scripted_server import Reply, ScriptedServer, active
 from small_gateway import BOTH, READ_PATH, bearer
 
-from aiconfig_plugin.handlers import ROUTES
+from aiconfig_plugin.http.config import ROUTES
 from aiconfig_plugin.metrics import PrometheusMetrics, process_metrics
 
 __all__ = ["make_gateway", "server"]

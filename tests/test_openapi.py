@@ -13,10 +13,10 @@ from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
 from aiconfig_plugin import errors
-from aiconfig_plugin.base_handler import Access
 from aiconfig_plugin.errors import AIConfigError
-from aiconfig_plugin.handlers import ROUTES
-from aiconfig_plugin.openapi import build_openapi, openapi_json
+from aiconfig_plugin.http.base import Access
+from aiconfig_plugin.http.config import ROUTES
+from aiconfig_plugin.http.openapi import build_openapi, openapi_json
 from aiconfig_plugin.settings import Settings
 
 SETTINGS = Settings(prefix="/x/v2", read_scope="see", write_scope="do")

@@ -14,10 +14,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from aiconfig_plugin import validation
 from aiconfig_plugin.domain.model import ABSENT, Submission, SubmittedEntry
 from aiconfig_plugin.errors import AIConfigError, MalformedJSON, SchemaViolation
-from aiconfig_plugin.validation import parse_submission, read_json
+from aiconfig_plugin.http import validation
+from aiconfig_plugin.http.validation import parse_submission, read_json
 
 Vector: TypeAlias = dict[str, Any]
 

@@ -17,10 +17,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from aiconfig_plugin import Settings, cli, errors
-from aiconfig_plugin.challenge import WELL_KNOWN
-from aiconfig_plugin.openapi import PROBLEMS, build_openapi
+from aiconfig_plugin.http.browser_files import web_routes
+from aiconfig_plugin.http.challenge import WELL_KNOWN
+from aiconfig_plugin.http.openapi import PROBLEMS, build_openapi
 from aiconfig_plugin.settings import variable
-from aiconfig_plugin.web_handlers import web_routes
 
 # What tells the rules of a setting: one of these breaks each of them, and the refusal names it.
 PROBES = ("\0", "", "https://example.com/?#")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from tornado.web import RequestHandler, URLSpec
 
-from aiconfig_plugin.base_handler import Access, BaseHandler
+from aiconfig_plugin.http.base import Access, BaseHandler
 
 from .gateway import OPENAPI_PATH, Gateway, body, problem
 

@@ -18,8 +18,8 @@ from tornado.httputil import HTTPHeaders, HTTPServerRequest
 from tornado.web import HTTPError
 
 from aiconfig_plugin import Principal
-from aiconfig_plugin.base_handler import Access
 from aiconfig_plugin.demo.mongod import Mongod
+from aiconfig_plugin.http.base import Access
 
 from .gateway import (
     BOTH,

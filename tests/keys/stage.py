@@ -16,10 +16,10 @@ from aiconfig_plugin import AIConfigPlugin, Settings
 from aiconfig_plugin.client import seal
 from aiconfig_plugin.domain.model import Owner, Submission
 from aiconfig_plugin.errors import MissingToken
+from aiconfig_plugin.http.validation import parse_submission
 from aiconfig_plugin.keys.keyring import load_keyring
 from aiconfig_plugin.keys.keyring_file import add_keys, create_keyring, promote_keys
 from aiconfig_plugin.keys.vault import Vault
-from aiconfig_plugin.validation import parse_submission
 
 ISSUER = "https://issuer.example"
 ALICE, BOB = Owner(ISSUER, "alice"), Owner(ISSUER, "bob")

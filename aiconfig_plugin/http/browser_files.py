@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from importlib import resources
 from typing import NamedTuple
 
-from aiconfig_plugin.base_handler import Access, BaseHandler
+from aiconfig_plugin.http.base import Access, BaseHandler
 
 _TYPES = {"js": "text/javascript; charset=utf-8", "css": "text/css; charset=utf-8"}
 

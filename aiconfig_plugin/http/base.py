@@ -19,8 +19,6 @@ from typing import Any, ClassVar, cast
 from tornado.http1connection import HTTP1Connection
 from tornado.web import HTTPError, RequestHandler, stream_request_body
 
-from aiconfig_plugin.challenge import challenge
-from aiconfig_plugin.cors import preflight_headers, response_headers
 from aiconfig_plugin.domain.model import Owner, Principal, Submission
 from aiconfig_plugin.domain.ports import Authenticator
 from aiconfig_plugin.domain.service import AIConfigService
@@ -37,6 +35,8 @@ from aiconfig_plugin.errors import (
     UnprocessableBody,
     UserRequired,
 )
+from aiconfig_plugin.http.challenge import challenge
+from aiconfig_plugin.http.cors import preflight_headers, response_headers
 from aiconfig_plugin.metrics import process_metrics
 
 MAX_BODY_BYTES = 1024 * 1024

@@ -7,8 +7,8 @@ import json
 from importlib import metadata
 from typing import Any
 
+from aiconfig_plugin.http.validation import MAX_VIOLATIONS, load_schema
 from aiconfig_plugin.settings import Settings
-from aiconfig_plugin.validation import MAX_VIOLATIONS, load_schema
 
 Document = dict[str, Any]
 
