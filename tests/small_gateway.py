@@ -13,7 +13,7 @@ from tornado.testing import bind_unused_port
 from tornado.web import Application
 
 from aiconfig_plugin import AIConfigPlugin, Principal, Settings
-from aiconfig_plugin.cli import main
+from aiconfig_plugin.cli.main import main
 
 READ_PATH = "/api/v1/get/ai-model-config"
 CREATE_PATH = "/api/v1/create/ai-model-config"

@@ -17,7 +17,8 @@ from prometheus_client import CollectorRegistry
 from terminal import DOCS, blocks
 
 import aiconfig_plugin
-from aiconfig_plugin import Settings, cli
+from aiconfig_plugin import Settings
+from aiconfig_plugin.cli import main as cli
 from aiconfig_plugin.errors import AIConfigError
 from aiconfig_plugin.http.browser_files import web_routes
 from aiconfig_plugin.http.config import ROUTES

@@ -17,7 +17,7 @@ from tornado.testing import bind_unused_port
 from tornado.web import HTTPError
 
 from aiconfig_plugin import AuthorizationServerUnavailable, Principal, Settings
-from aiconfig_plugin.cli import main
+from aiconfig_plugin.cli.main import main
 
 __all__ = ["make_gateway"]
 

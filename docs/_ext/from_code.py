@@ -16,7 +16,8 @@ import textwrap
 from collections.abc import Iterator
 from typing import Any
 
-from aiconfig_plugin import Settings, cli, errors
+from aiconfig_plugin import Settings, errors
+from aiconfig_plugin.cli import main as cli
 from aiconfig_plugin.http.browser_files import web_routes
 from aiconfig_plugin.http.challenge import WELL_KNOWN
 from aiconfig_plugin.http.openapi import PROBLEMS, build_openapi

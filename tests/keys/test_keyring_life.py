@@ -35,7 +35,7 @@ from journeys.processes import (
     settings_for,
 )
 
-from aiconfig_plugin import cli
+from aiconfig_plugin.cli import main as cli
 from aiconfig_plugin.client import seal
 from aiconfig_plugin.demo.authorization_server import AuthorizationServer
 from aiconfig_plugin.domain.model import AIConfig, ModelEntry

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 from journeys.processes import aiconfig, environment
 
-from aiconfig_plugin.cli import main
+from aiconfig_plugin.cli.main import main
 from aiconfig_plugin.client import seal
 from aiconfig_plugin.keys.vault import Vault
 

@@ -16,6 +16,8 @@ import shtab
 from tornado.netutil import bind_sockets
 from tornado.web import Application
 
+from aiconfig_plugin.cli.keys import add_key_commands
+from aiconfig_plugin.cli.serving import DrainingServer
 from aiconfig_plugin.domain import rotation
 from aiconfig_plugin.errors import (
     AIConfigError,
@@ -27,9 +29,7 @@ from aiconfig_plugin.errors import (
 )
 from aiconfig_plugin.http.openapi import openapi_json
 from aiconfig_plugin.introspection.authenticator import IntrospectionAuthenticator
-from aiconfig_plugin.key_commands import add_key_commands
 from aiconfig_plugin.plugin import AIConfigPlugin, open_repository, open_vault
-from aiconfig_plugin.serving import DrainingServer
 from aiconfig_plugin.settings import Settings, variable
 
 _WHERE: Mapping[type[AIConfigError], Sequence[str]] = {
