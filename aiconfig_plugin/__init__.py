@@ -3,7 +3,14 @@
 :class:`AIConfigPlugin` is the way in; :mod:`aiconfig_plugin.errors` has every error it raises.
 """
 
-from aiconfig_plugin.domain.model import Principal, ResolvedModel
+from aiconfig_plugin.domain import (
+    Authenticator,
+    Principal,
+    Repository,
+    ResolvedModel,
+    Rotation,
+    SecretStr,
+)
 from aiconfig_plugin.errors import (
     AIConfigError,
     AuthorizationServerUnavailable,
@@ -21,6 +28,7 @@ from aiconfig_plugin.settings import Settings
 __all__ = [
     "AIConfigError",
     "AIConfigPlugin",
+    "Authenticator",
     "AuthorizationServerUnavailable",
     "ConfigNotFound",
     "ConfigurationError",
@@ -29,7 +37,10 @@ __all__ = [
     "MissingToken",
     "ModelNotConfigured",
     "Principal",
+    "Repository",
     "ResolvedModel",
+    "Rotation",
+    "SecretStr",
     "Settings",
     "StorageUnavailable",
 ]

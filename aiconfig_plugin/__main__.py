@@ -1,6 +1,6 @@
 """``python -m aiconfig_plugin`` is ``aiconfig``."""
 
-from aiconfig_plugin.cli.main import main
+from aiconfig_plugin.cli import main
 
 if __name__ == "__main__":
     raise SystemExit(main())

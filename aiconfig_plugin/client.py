@@ -9,7 +9,7 @@ from joserfc import jwe
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
 
-from aiconfig_plugin.domain.model import MAX_API_KEY_BYTES
+from aiconfig_plugin.domain import MAX_API_KEY_BYTES
 
 
 def seal(document: Mapping[str, Any], api_key: str) -> str:

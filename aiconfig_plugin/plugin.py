@@ -12,23 +12,35 @@ from tornado.httputil import HTTPServerRequest
 from tornado.routing import URLSpec
 from tornado.web import Application
 
-from aiconfig_plugin.domain import rotation
-from aiconfig_plugin.domain.model import Owner, Principal, ResolvedModel
-from aiconfig_plugin.domain.ports import Authenticator, Repository
-from aiconfig_plugin.domain.rotation import Rotation
-from aiconfig_plugin.domain.service import AIConfigService
+from aiconfig_plugin.domain import (
+    AIConfigService,
+    Authenticator,
+    Owner,
+    Principal,
+    Repository,
+    ResolvedModel,
+    Rotation,
+    rotate,
+    unreadable_keys,
+    verify_keyring,
+)
 from aiconfig_plugin.errors import ConfigurationError
-from aiconfig_plugin.http.base import Access, Parts
-from aiconfig_plugin.http.browser_files import web_routes
-from aiconfig_plugin.http.challenge import WELL_KNOWN, metadata_url, resource_metadata
-from aiconfig_plugin.http.config import ROUTES, ResourceMetadataHandler
-from aiconfig_plugin.http.openapi import openapi_json
-from aiconfig_plugin.http.validation import parse_submission
-from aiconfig_plugin.introspection.authenticator import IntrospectionAuthenticator
-from aiconfig_plugin.keys.keyring import load_keyring
-from aiconfig_plugin.keys.vault import Vault
+from aiconfig_plugin.http import (
+    ROUTES,
+    WELL_KNOWN,
+    Access,
+    Parts,
+    ResourceMetadataHandler,
+    metadata_url,
+    openapi_json,
+    parse_submission,
+    resource_metadata,
+    web_routes,
+)
+from aiconfig_plugin.introspection import IntrospectionAuthenticator
+from aiconfig_plugin.keys import Vault, load_keyring
 from aiconfig_plugin.settings import Settings, variable
-from aiconfig_plugin.store.repository import MongoRepository
+from aiconfig_plugin.store import MongoRepository
 
 logger = logging.getLogger("aiconfig_plugin")
 
@@ -106,10 +118,10 @@ class AIConfigPlugin:
         """
         await self._repository.start()
         kids = await self._repository.kids()
-        await rotation.prove_keyring(self._repository, self._vault, kids)
+        await verify_keyring(self._repository, self._vault, kids)
         if not all(map(self._vault.holds, kids)):
             counts = await self._repository.count_by_kid()
-            for kid, count in rotation.unreadable(counts, self._vault).items():
+            for kid, count in unreadable_keys(counts, self._vault).items():
                 logger.warning(
                     "%d stored API keys are wrapped by key %s, which is not on the keyring.",
                     count,
@@ -150,8 +162,8 @@ class AIConfigPlugin:
         return await self._service.resolve(owner, provider=provider, model=model, type=type)
 
     async def rotate(self, *, progress: Callable[[int], None] = lambda _keys: None) -> Rotation:
-        """Wrap every stored key by the primary; see :func:`aiconfig_plugin.domain.rotation.rotate`."""
-        return await rotation.rotate(self._repository, self._vault, progress=progress)
+        """Wrap every stored key by the primary; see :func:`aiconfig_plugin.domain.rotate`."""
+        return await rotate(self._repository, self._vault, progress=progress)
 
     def forget(self, *, token: str | None = None, subject: str | None = None) -> None:
         """Log out: drop what is remembered of a token, or of all tokens of a subject, at once."""

@@ -7,8 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
-from aiconfig_plugin.domain.model import AIConfig, ModelEntry, Owner
-from aiconfig_plugin.domain.ports import Rewrapping, StoredConfig
+from aiconfig_plugin.domain import AIConfig, ModelEntry, Owner, Rewrapping, StoredConfig
 from aiconfig_plugin.errors import ConfigExists, ConfigNotFound, RevisionMismatch
 
 

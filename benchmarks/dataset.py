@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from aiconfig_plugin.client import seal
-from aiconfig_plugin.domain.model import AIConfig, ModelEntry, Owner
-from aiconfig_plugin.keys.keyring import load_keyring
-from aiconfig_plugin.keys.vault import Vault
-from aiconfig_plugin.store.documents import to_document
+from aiconfig_plugin.domain import AIConfig, ModelEntry, Owner
+from aiconfig_plugin.keys import Vault, load_keyring
+from aiconfig_plugin.store import to_document
 
 ISSUER = "https://issuer.example"
 PROVIDERS = ("OpenAI", "Anthropic", "Mistral")

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from typing import Any
 
 from aiconfig_plugin.demo.mongod import free_port
-from aiconfig_plugin.store.documents import owner_id
+from aiconfig_plugin.store import owner_id
 from benchmarks.client import READ, client
 from benchmarks.dataset import Person, people, refill
 from benchmarks.load import Request, load, write_requests

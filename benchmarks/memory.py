@@ -8,8 +8,7 @@ import tracemalloc
 from typing import Any
 
 from aiconfig_plugin import Settings
-from aiconfig_plugin.introspection.authenticator import IntrospectionAuthenticator, active_token
-from aiconfig_plugin.introspection.reply import ActiveToken
+from aiconfig_plugin.introspection import ActiveToken, IntrospectionAuthenticator, active_token
 
 
 class InstantIntrospection(IntrospectionAuthenticator):

@@ -9,7 +9,7 @@ from typing import Any
 from motor.motor_asyncio import AsyncIOMotorClient
 
 from aiconfig_plugin import AIConfigPlugin, Settings
-from aiconfig_plugin.store.documents import COLLECTION
+from aiconfig_plugin.store import COLLECTION
 from benchmarks.dataset import people, refill
 from benchmarks.scale import Scale
 from benchmarks.stage import Stage

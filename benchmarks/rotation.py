@@ -10,10 +10,8 @@ from typing import Any
 from pymongo import ReplaceOne, WriteConcern
 
 from aiconfig_plugin.domain import rotation
-from aiconfig_plugin.keys.keyring import load_keyring
-from aiconfig_plugin.keys.keyring_file import add_keys, create_keyring, promote_keys
-from aiconfig_plugin.keys.vault import Vault
-from aiconfig_plugin.store.repository import MongoRepository
+from aiconfig_plugin.keys import Vault, add_keys, create_keyring, load_keyring, promote_keys
+from aiconfig_plugin.store import MongoRepository
 from benchmarks.dataset import SMALL, DataSet, people, refill
 from benchmarks.scale import Scale
 from benchmarks.stage import Stage

@@ -13,8 +13,8 @@ from cryptography.fernet import Fernet
 from pymongo import MongoClient
 
 from aiconfig_plugin.demo.mongod import Mongod
-from aiconfig_plugin.keys.keyring_file import create_keyring
-from aiconfig_plugin.store.documents import COLLECTION
+from aiconfig_plugin.keys import create_keyring
+from aiconfig_plugin.store import COLLECTION
 from benchmarks.dataset import ISSUER, DataSet, Person
 from benchmarks.processes import Process, started
 

@@ -1,10 +1,10 @@
-"""The house and the direction of its imports, read from the source without running it."""
+"""The rooms and the direction of their imports, derived from the folders, without running them."""
 
 from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,99 +12,48 @@ import pytest
 
 PACKAGE = "aiconfig_plugin"
 ROOT = Path(__file__).resolve().parents[1] / PACKAGE
-FILES = sorted(ROOT.rglob("*.py"))
 
 LONGEST_FILE = 300  # lines; about 250 is what is wanted
+MOST_FILES_AT_THE_TOP = 12
 
-WORDS = frozenset({"errors", "model"})
-ADAPTER = WORDS | {"ports", "settings"}
-INSIDE = ADAPTER | {
-    "audit",
-    "base_handler",
-    "challenge",
-    "cors",
-    "documents",
-    "handlers",
-    "introspection",
-    "keyring",
-    "keyring_file",
-    "migration",
-    "mongodb",
-    "openapi",
-    "private_file",
-    "repository",
-    "rotation",
-    "service",
-    "shared_reads",
-    "stored_jwe",
-    "validation",
-    "vault",
-    "web_handlers",
-}
-DOOR = INSIDE | {"__init__", "plugin"}
+ADAPTERS = frozenset({"http", "introspection", "keys", "store"})
+BELOW = frozenset({"errors", "metrics", "private_file", "settings"})
+"""Modules at the top that every room may use; they know nothing of the rooms."""
 
-# What each module of the package may import from the package. A new module gets its line here.
+# What a room, or a module at the top, may import from others of the package. A file in a room is
+# held by its room's rule.
 MAY_IMPORT: Mapping[str, Set[str]] = {
     "errors": frozenset(),
-    "model": frozenset(),
-    "settings": WORDS,
-    "ports": WORDS,
-    "testing": WORDS | {"ports"},
-    # One adapter in four files.
-    "introspection": ADAPTER | {"client_auth", "discovery", "introspection_reply", "metrics"},
-    "client_auth": ADAPTER | {"private_file"},
-    "discovery": ADAPTER,
-    "introspection_reply": ADAPTER,
     "metrics": frozenset(),
     "private_file": frozenset({"errors"}),
-    "keyring": ADAPTER | {"private_file"},
-    "keyring_file": ADAPTER | {"keyring"},
-    "client": frozenset({"model"}),
-    "documents": WORDS,
-    "mongodb": ADAPTER,
-    "migration": frozenset({"documents"}),
-    # One adapter in five files.
-    "repository": ADAPTER | {"documents", "migration", "mongodb", "shared_reads"},
-    "shared_reads": frozenset({"errors", "mongodb"}),
-    "audit": WORDS,
-    "rotation": WORDS | {"ports"},
-    "validation": ADAPTER,
-    "stored_jwe": frozenset(),
-    "vault": ADAPTER | {"keyring", "stored_jwe"},  # one adapter in three files
-    "service": WORDS | {"ports", "audit"},
-    "challenge": WORDS,
-    "cors": frozenset(),
-    "base_handler": ADAPTER | {"challenge", "cors", "metrics", "service"},
-    "handlers": ADAPTER | {"base_handler", "service"},
-    "web_handlers": frozenset({"base_handler"}),
-    "openapi": frozenset({"settings", "validation"}),
-    "plugin": INSIDE,
-    "__init__": WORDS | {"plugin", "settings"},
-    "demo": DOOR | {"demo"},
-    "key_commands": DOOR | {"client"},
-    "serving": frozenset(),
-    "cli": DOOR | {"demo", "key_commands", "serving"},
+    "settings": frozenset({"errors"}),
+    "domain": frozenset({"errors"}),
+    **dict.fromkeys(ADAPTERS, BELOW | {"domain"}),
+    "client": frozenset({"domain"}),
+    "testing": frozenset({"errors", "domain"}),
+    "plugin": BELOW | ADAPTERS | {"domain"},
+    "__init__": BELOW | {"domain", "plugin"},
+    "demo": BELOW | {"domain", "keys", "plugin", "__init__"},
+    "cli": BELOW | ADAPTERS | {"domain", "plugin", "__init__", "client", "demo"},
     "__main__": frozenset({"cli"}),
 }
 
 # Who knows a library. What is not named here may be imported anywhere but in PLAIN.
 KNOWN_BY: Mapping[str, Set[str]] = {
-    "authlib": frozenset({"client_auth", "demo", "introspection"}),
-    "bson": frozenset({"mongodb"}),
-    "cryptography": frozenset({"stored_jwe"}),
-    "httpx2": frozenset(
-        {"client_auth", "demo", "discovery", "introspection", "introspection_reply"}
-    ),
-    "joserfc": frozenset({"client", "client_auth", "keyring", "keyring_file", "vault"}),
-    "jsonschema": frozenset({"validation"}),
-    "jsonschema_rs": frozenset({"validation"}),
-    "motor": frozenset({"mongodb"}),
+    "authlib": frozenset({"introspection", "demo"}),
+    "bson": frozenset({"store"}),
+    "cryptography": frozenset({"keys"}),
+    "httpx2": frozenset({"introspection", "demo", "cli"}),
+    "joserfc": frozenset({"client", "introspection", "keys"}),
+    "jsonschema": frozenset({"http"}),
+    "jsonschema_rs": frozenset({"http"}),
+    "motor": frozenset({"store"}),
     "prometheus_client": frozenset({"metrics"}),
-    "pymongo": frozenset({"migration", "mongodb", "repository"}),
-    "referencing": frozenset({"validation"}),
-    "shtab": frozenset({"cli", "key_commands"}),
+    "pymongo": frozenset({"store"}),
+    "referencing": frozenset({"http"}),
+    "shtab": frozenset({"cli"}),
 }
-PLAIN = frozenset({"errors", "model", "settings"})
+PLAIN = frozenset({"domain", "errors", "settings"})
 
 
 class Import(NamedTuple):
@@ -112,76 +61,159 @@ class Import(NamedTuple):
 
     line: int
     name: str
+    for_types_only: bool
 
     @property
     def library(self) -> str:
         return self.name.partition(".")[0]
 
-    @property
-    def module(self) -> str:
-        """The module of this package that is meant; a name that is no module is the door's."""
-        first = self.name.split(".")[1:2]
-        return first[0] if first and first[0] in MODULES else "__init__"
 
+class Tree:
+    """The files below a package folder."""
 
-def module_of(file: Path) -> str:
-    """Return the module's name, and ``demo`` for every file of the demo."""
-    return file.relative_to(ROOT).with_suffix("").parts[0]
+    def __init__(self, root: Path = ROOT) -> None:
+        self.root = root
+        self.files = sorted(root.rglob("*.py"))
+        self.rooms = frozenset(map(self.room_of, self.files))
 
+    def room_of(self, file: Path) -> str:
+        """Return the folder below the package, or the name of a module at the top."""
+        return file.relative_to(self.root).with_suffix("").parts[0]
 
-MODULES = frozenset(module_of(file) for file in FILES)
+    def module_of(self, file: Path) -> str:
+        parts = file.relative_to(self.root).with_suffix("").parts
+        return ".".join(parts[:-1] if len(parts) > 1 and parts[-1] == "__init__" else parts)
+
+    def target_of(self, found: Import) -> str:
+        """Return the room that is meant; a name that is no room is the door's."""
+        first = found.name.split(".")[1:2]
+        return first[0] if first and first[0] in self.rooms else "__init__"
+
+    def wrong_directions(self) -> Iterator[str]:
+        """Imports against the rule of the room, and those past the door of another."""
+        modules = {self.module_of(file) for file in self.files}
+        for file in self.files:
+            room = self.room_of(file)
+            if room not in MAY_IMPORT:
+                yield f"{file}: say in MAY_IMPORT what the room {room} may import"
+                continue
+            for found in imports_of(file):
+                if found.library != PACKAGE:
+                    continue
+                target = self.target_of(found)
+                within = ".".join(found.name.split(".")[1:3])
+                if target != room and target not in MAY_IMPORT[room]:
+                    yield f"{file}:{found.line} imports {target}"
+                elif target != room and within.count(".") and within in modules:
+                    yield f"{file}:{found.line} imports {within} past the door of {target}"
+
+    def wrong_libraries(self) -> Iterator[str]:
+        for file in self.files:
+            for found in imports_of(file):
+                room, library = self.room_of(file), found.library
+                if room not in KNOWN_BY.get(library, self.rooms):
+                    yield f"{file}:{found.line} imports {library}"
+                plain = library in sys.stdlib_module_names or library == PACKAGE
+                if room in PLAIN and not plain and not found.for_types_only:
+                    yield f"{file}:{found.line} imports {library}"
+
+    def circles(self) -> Set[str]:
+        """The modules that import each other, type checkers' imports included."""
+        graph = {
+            self.module_of(file): {
+                module
+                for found in imports_of(file)
+                if found.library == PACKAGE
+                for module in self._named(found)
+            }
+            for file in self.files
+        }
+        while free := {m for m, needs in graph.items() if not (needs - {m}) & graph.keys()}:
+            graph = {m: needs for m, needs in graph.items() if m not in free}
+        return graph.keys()
+
+    def _named(self, found: Import) -> Iterable[str]:
+        modules = {self.module_of(file) for file in self.files}
+        inner = found.name.split(".")[1:]
+        longest = next((n for n in range(len(inner), 0, -1) if ".".join(inner[:n]) in modules), 0)
+        return [".".join(inner[:longest])] if longest else []
 
 
 def imports_of(file: Path) -> Iterator[Import]:
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"), str(file))):
+    tree = ast.parse(file.read_text(encoding="utf-8"), str(file))
+    typing_only = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for inner in ast.walk(node)
+    }
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            yield from (Import(node.lineno, alias.name) for alias in node.names)
+            names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{file}:{node.lineno}: imports here are absolute"
-            yield from (Import(node.lineno, f"{node.module}.{alias.name}") for alias in node.names)
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        yield from (Import(node.lineno, name, id(node) in typing_only) for name in names)
 
 
-def label(file: Path) -> str:
-    return str(file.relative_to(ROOT))
+TREE = Tree()
 
 
-@pytest.mark.parametrize("file", FILES, ids=label)
-def test_imports_run_downwards_only(file: Path) -> None:
-    module = module_of(file)
-    assert module in MAY_IMPORT, "say in MAY_IMPORT where this module belongs"
-    wrong = [
-        f"{label(file)}:{found.line} imports {found.module}"
-        for found in imports_of(file)
-        if found.library == PACKAGE and found.module not in MAY_IMPORT[module]
-    ]
-    assert not wrong
+def test_imports_run_downwards_and_through_the_doors_of_rooms() -> None:
+    assert list(TREE.wrong_directions()) == []
 
 
-@pytest.mark.parametrize("file", FILES, ids=label)
-def test_a_library_is_known_by_its_adapter_alone(file: Path) -> None:
-    wrong = [
-        f"{label(file)}:{found.line} imports {found.name}"
-        for found in imports_of(file)
-        if module_of(file) not in KNOWN_BY.get(found.library, MODULES)
-    ]
-    assert not wrong
+def test_a_library_is_known_by_its_room_alone() -> None:
+    assert list(TREE.wrong_libraries()) == []
 
 
-@pytest.mark.parametrize("module", sorted(PLAIN))
-def test_the_words_of_the_domain_know_no_library(module: str) -> None:
-    libraries = {found.library for found in imports_of(ROOT / f"{module}.py")}
-    assert libraries <= sys.stdlib_module_names | {PACKAGE}
+def test_no_modules_import_each_other() -> None:
+    assert TREE.circles() == set()
 
 
-def test_the_table_itself_has_no_circle() -> None:
-    order: list[str] = []
-    while len(order) < len(MAY_IMPORT):
-        free = [m for m in MAY_IMPORT if m not in order and MAY_IMPORT[m] - {m} <= set(order)]
-        assert free, f"these import each other: {sorted(set(MAY_IMPORT) - set(order))}"
-        order += free
+def test_every_room_says_what_it_is_for() -> None:
+    rooms = [file for file in TREE.files if file.name == "__init__.py"]
+    assert all(ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) for file in rooms)
 
 
-@pytest.mark.parametrize("file", FILES, ids=label)
+def test_few_files_are_at_the_top() -> None:
+    assert len([path for path in ROOT.iterdir() if path.is_file()]) <= MOST_FILES_AT_THE_TOP
+
+
+@pytest.mark.parametrize("file", TREE.files, ids=TREE.module_of)
 def test_a_file_can_be_read_in_one_sitting(file: Path) -> None:
-    lines = len(file.read_text(encoding="utf-8").splitlines())
-    assert lines <= LONGEST_FILE
+    assert len(file.read_text(encoding="utf-8").splitlines()) <= LONGEST_FILE
+
+
+@pytest.mark.parametrize(
+    ("path", "source", "finds"),
+    [
+        ("keys/extra.py", "from aiconfig_plugin.store import MongoRepository\n", "imports store"),
+        ("domain/extra.py", "from aiconfig_plugin.keys import Vault\n", "imports keys"),
+        ("http/extra.py", "import aiconfig_plugin.domain.service\n", "past the door of domain"),
+        ("cli/extra.py", "from aiconfig_plugin.keys import vault\n", "past the door of keys"),
+        ("extra.py", "", "say in MAY_IMPORT"),
+        ("domain/extra.py", "import tornado.web\n", "imports tornado"),
+        ("store/extra.py", "from joserfc import jwe\n", "imports joserfc"),
+    ],
+)
+def test_a_file_in_the_wrong_room_is_found(
+    tmp_path: Path, path: str, source: str, finds: str
+) -> None:
+    for file in TREE.files:
+        copy = tmp_path / PACKAGE / file.relative_to(ROOT)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(file.read_bytes())
+    (tmp_path / PACKAGE / path).write_text(source, encoding="utf-8")
+    copied = Tree(tmp_path / PACKAGE)
+    [found] = [*copied.wrong_directions(), *copied.wrong_libraries()]
+    assert found.startswith(str(tmp_path / PACKAGE / path)) and finds in found
+
+
+def test_a_circle_is_found(tmp_path: Path) -> None:
+    for name, other in (("one", "two"), ("two", "one")):
+        source = f"if TYPE_CHECKING:\n    from {PACKAGE}.{other} import Thing\n"
+        (tmp_path / f"{name}.py").write_text(source, encoding="utf-8")
+    assert Tree(tmp_path).circles() == {"one", "two"}

@@ -8,13 +8,13 @@ import sys
 from typing import Any
 
 import prometheus_client
-from incoming import RUN, MakeGateway, make_gateway, server
 from prometheus_client import CollectorRegistry
-from scripted_server import Reply, ScriptedServer, active
-from small_gateway import BOTH, READ_PATH, bearer
 
 from aiconfig_plugin.http.config import ROUTES
 from aiconfig_plugin.metrics import PrometheusMetrics, process_metrics
+from tests.support.incoming import RUN, MakeGateway, make_gateway, server
+from tests.support.scripted_server import Reply, ScriptedServer, active
+from tests.support.small_gateway import BOTH, READ_PATH, bearer
 
 __all__ = ["make_gateway", "server"]
 LOOKUPS = ("hit", "miss", "coalesced")

@@ -22,7 +22,8 @@ from typing import Any, NamedTuple
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
-from test_architecture import FILES, imports_of, module_of
+
+from tests.test_architecture import TREE, imports_of
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 NOT_COPIED = shutil.ignore_patterns(
@@ -208,9 +209,9 @@ def test_it_requires_what_it_imports_and_nothing_that_only_an_extra_needs(built:
     distributions = metadata.packages_distributions()
     libraries = {
         found.library
-        for file in FILES
+        for file in TREE.files
         for found in imports_of(file)
-        if module_of(file) != "demo" and found.library not in sys.stdlib_module_names
+        if TREE.room_of(file) != "demo" and found.library not in sys.stdlib_module_names
     }
     imported = {canonicalize_name(distributions[name][0]) for name in libraries}
     wheel = described(built.wheel)

@@ -20,17 +20,17 @@ import shtab
 from tqdm import tqdm
 
 from aiconfig_plugin.client import seal
-from aiconfig_plugin.domain import rotation
+from aiconfig_plugin.domain import count_others, rotate
 from aiconfig_plugin.errors import ConfigurationError, KeyInUse
-from aiconfig_plugin.keys.keyring import load_keyring
-from aiconfig_plugin.keys.keyring_file import (
+from aiconfig_plugin.keys import (
+    Vault,
     add_keys,
     create_keyring,
+    load_keyring,
     promote_keys,
     retirable,
     retire_keys,
 )
-from aiconfig_plugin.keys.vault import Vault
 from aiconfig_plugin.plugin import open_repository, open_vault
 from aiconfig_plugin.settings import Settings
 
@@ -212,10 +212,10 @@ async def _run_rotate(*, dry_run: bool) -> int:
             for kid, count in counts.items():
                 print(f"{kid}  {count} stored keys  {_standing(vault, kid)}")
             return 0
-        others = await rotation.count_others(repository, vault)
+        others = await count_others(repository, vault)
         total = sum(count for kid, count in others.items() if vault.holds(kid))
         with _progress(total) as progress:
-            done = await rotation.rotate(repository, vault, progress=progress)
+            done = await rotate(repository, vault, progress=progress)
     finally:
         await repository.close()
     print(f"{done.rewrapped} stored keys were wrapped anew by {vault.primary}.")

@@ -1,4 +1,4 @@
-"""The demo's OAuth2 authorization server: HTTP around the grants, kept in memory.
+"""The demo's OAuth2 authorization server, kept in memory; its routes are in ``oauth_handlers``.
 
 It is for one machine: the passwords stand on the log-in page, and a restart forgets all tokens.
 """
@@ -11,24 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-import tornado.web
-
 from aiconfig_plugin.demo.grants import ServerCore
-from aiconfig_plugin.demo.login_page import TEMPLATES
-from aiconfig_plugin.demo.oauth_handlers import (
-    AuthorizeHandler,
-    IntrospectHandler,
-    MetadataHandler,
-    RevokeHandler,
-    StyleHandler,
-    TokenHandler,
-)
 from aiconfig_plugin.demo.tokens import SCOPES, Authorization, Client, Store, Token, same
 
 SPA_CLIENT_ID = "demo-spa"
 """The public client: it has no secret and must use PKCE with S256."""
-
-_METADATA_PATH = "/.well-known/oauth-authorization-server"
 
 
 class AuthorizationServer:
@@ -65,30 +52,6 @@ class AuthorizationServer:
         self._store = Store(clock)
         self.core = ServerCore(
             (self._spa, self._gateway), self._store, token_lifetime, self._introspect
-        )
-
-    def application(self) -> tornado.web.Application:
-        """Return the server as a Tornado application, to listen where the issuer says."""
-        given = {"server": self}
-        return tornado.web.Application(
-            [
-                (_METADATA_PATH, MetadataHandler, given),
-                ("/authorize", AuthorizeHandler, given),
-                ("/login.css", StyleHandler),
-                ("/token", TokenHandler, given),
-                ("/introspect", IntrospectHandler, given),
-                ("/revoke", RevokeHandler, given),
-            ],
-            template_loader=TEMPLATES,
-            xsrf_cookies=True,
-            # Cookies do not tell ports apart, and the gateway beside us may use "_xsrf".
-            xsrf_cookie_name="authorize_xsrf",
-            xsrf_cookie_kwargs={
-                "httponly": True,
-                "samesite": "Lax",
-                "path": "/authorize",
-                "secure": self.issuer.startswith("https:"),
-            },
         )
 
     def issue(self, username: str, scope: str) -> dict[str, Any]:

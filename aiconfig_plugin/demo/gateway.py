@@ -19,6 +19,7 @@ from tornado.httpserver import HTTPServer
 from aiconfig_plugin import AIConfigPlugin, Settings
 from aiconfig_plugin.demo.authorization_server import AuthorizationServer
 from aiconfig_plugin.demo.mongod import Mongod
+from aiconfig_plugin.demo.oauth_handlers import application
 from aiconfig_plugin.demo.page_handlers import (
     AskHandler,
     AssetHandler,
@@ -28,7 +29,7 @@ from aiconfig_plugin.demo.page_handlers import (
 )
 from aiconfig_plugin.demo.provider import provider_application
 from aiconfig_plugin.errors import ConfigurationError
-from aiconfig_plugin.keys.keyring_file import create_keyring
+from aiconfig_plugin.keys import create_keyring
 
 USERS = {"alice": "alice", "bob": "bob"}
 """Names and passwords; the log-in page shows them."""
@@ -73,7 +74,7 @@ async def run_demo(
         provider_listener = _bind(stack, 0)
         keyring = _prepare(data)
         uri = mongodb_uri or await _start_mongod(stack, data / "mongodb")
-        _serve(stack, server.application(), server_listener)
+        _serve(stack, application(server), server_listener)
         plugin = AIConfigPlugin(
             Settings(
                 mongodb_uri=uri,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 import tornado.web
@@ -11,12 +11,10 @@ from authlib.oauth2 import OAuth2Error
 from authlib.oauth2.rfc6749 import InvalidRequestError
 from tornado.httputil import url_concat
 
+from aiconfig_plugin.demo.authorization_server import AuthorizationServer
 from aiconfig_plugin.demo.grants import Request, Response
-from aiconfig_plugin.demo.login_page import STYLE
+from aiconfig_plugin.demo.login_page import STYLE, TEMPLATES
 from aiconfig_plugin.demo.tokens import SCOPES
-
-if TYPE_CHECKING:
-    from aiconfig_plugin.demo.authorization_server import AuthorizationServer
 
 
 class BaseHandler(tornado.web.RequestHandler):
@@ -185,3 +183,28 @@ class StyleHandler(tornado.web.RequestHandler):
         self.set_header("Content-Type", "text/css; charset=utf-8")
         self.set_header("X-Content-Type-Options", "nosniff")
         self.finish(STYLE)
+
+
+def application(server: AuthorizationServer) -> tornado.web.Application:
+    """Return the server as a Tornado application, to listen where its issuer says."""
+    given = {"server": server}
+    return tornado.web.Application(
+        [
+            ("/.well-known/oauth-authorization-server", MetadataHandler, given),
+            ("/authorize", AuthorizeHandler, given),
+            ("/login.css", StyleHandler),
+            ("/token", TokenHandler, given),
+            ("/introspect", IntrospectHandler, given),
+            ("/revoke", RevokeHandler, given),
+        ],
+        template_loader=TEMPLATES,
+        xsrf_cookies=True,
+        # Cookies do not tell ports apart, and the gateway beside us may use "_xsrf".
+        xsrf_cookie_name="authorize_xsrf",
+        xsrf_cookie_kwargs={
+            "httponly": True,
+            "samesite": "Lax",
+            "path": "/authorize",
+            "secure": server.issuer.startswith("https:"),
+        },
+    )

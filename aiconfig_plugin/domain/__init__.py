@@ -1,1 +1,57 @@
 """What a configuration is, and the use cases. Knows no library but the standard one."""
+
+from aiconfig_plugin.domain.model import (
+    ABSENT,
+    MAX_API_KEY_BYTES,
+    AIConfig,
+    KeyState,
+    ModelEntry,
+    Owner,
+    Principal,
+    ResolvedModel,
+    SecretStr,
+    StoredKey,
+    Submission,
+    SubmittedEntry,
+)
+from aiconfig_plugin.domain.ports import (
+    Authenticator,
+    KeyVault,
+    Repository,
+    Rewrapping,
+    StoredConfig,
+)
+from aiconfig_plugin.domain.rotation import (
+    Rotation,
+    count_others,
+    rotate,
+    unreadable_keys,
+    verify_keyring,
+)
+from aiconfig_plugin.domain.service import AIConfigService
+
+__all__ = [
+    "ABSENT",
+    "AIConfig",
+    "AIConfigService",
+    "Authenticator",
+    "KeyState",
+    "KeyVault",
+    "MAX_API_KEY_BYTES",
+    "ModelEntry",
+    "Owner",
+    "Principal",
+    "Repository",
+    "ResolvedModel",
+    "Rewrapping",
+    "Rotation",
+    "SecretStr",
+    "StoredConfig",
+    "StoredKey",
+    "Submission",
+    "SubmittedEntry",
+    "count_others",
+    "rotate",
+    "unreadable_keys",
+    "verify_keyring",
+]

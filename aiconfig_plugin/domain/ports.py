@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
-
-from tornado.httputil import HTTPServerRequest
+from typing import TYPE_CHECKING, Any, Protocol
 
 from aiconfig_plugin.domain.model import AIConfig, KeyState, Owner, Principal, SecretStr, StoredKey
+
+if TYPE_CHECKING:
+    from tornado.httputil import HTTPServerRequest
 
 
 @dataclass(frozen=True)

@@ -60,12 +60,12 @@ async def count_others(repository: Repository, vault: KeyVault) -> Mapping[str, 
     return {kid: count for kid, count in counts.items() if kid != vault.primary}
 
 
-def unreadable(counts: Mapping[str, int], vault: KeyVault) -> Mapping[str, int]:
+def unreadable_keys(counts: Mapping[str, int], vault: KeyVault) -> Mapping[str, int]:
     """Return those of the ``counts`` by ``kid`` whose key is not on the keyring."""
     return {kid: count for kid, count in counts.items() if not vault.holds(kid)}
 
 
-async def prove_keyring(repository: Repository, vault: KeyVault, kids: Iterable[str]) -> None:
+async def verify_keyring(repository: Repository, vault: KeyVault, kids: Iterable[str]) -> None:
     """Prove that the keyring's keys are those that the store was written with.
 
     ``kids`` are those that the store knows. A key of the right name and the wrong material would

@@ -19,9 +19,7 @@ from typing import Any, ClassVar, cast
 from tornado.http1connection import HTTP1Connection
 from tornado.web import HTTPError, RequestHandler, stream_request_body
 
-from aiconfig_plugin.domain.model import Owner, Principal, Submission
-from aiconfig_plugin.domain.ports import Authenticator
-from aiconfig_plugin.domain.service import AIConfigService
+from aiconfig_plugin.domain import AIConfigService, Authenticator, Owner, Principal, Submission
 from aiconfig_plugin.errors import (
     AIConfigError,
     AuthorizationServerUnavailable,

@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from aiconfig_plugin.domain.model import ModelEntry, Submission, SubmittedEntry
+from aiconfig_plugin.domain import ModelEntry, Submission, SubmittedEntry
 from aiconfig_plugin.errors import InvalidParameter, UnsupportedMediaType
 from aiconfig_plugin.http.base import Access, BaseHandler
 

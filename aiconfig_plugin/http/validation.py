@@ -18,7 +18,7 @@ from jsonschema import Draft202012Validator, ValidationError, validators
 from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
-from aiconfig_plugin.domain.model import ABSENT, Submission, SubmittedEntry
+from aiconfig_plugin.domain import ABSENT, Submission, SubmittedEntry
 from aiconfig_plugin.errors import MalformedJSON, SchemaViolation, Violation
 
 MAX_DEPTH = 32

@@ -1,1 +1,10 @@
 """Authenticate requests by OAuth 2.0 token introspection. Knows Authlib and its HTTP client."""
+
+from aiconfig_plugin.introspection.authenticator import IntrospectionAuthenticator, active_token
+from aiconfig_plugin.introspection.reply import ActiveToken
+
+__all__ = [
+    "ActiveToken",
+    "IntrospectionAuthenticator",
+    "active_token",
+]

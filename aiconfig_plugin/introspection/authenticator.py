@@ -18,7 +18,7 @@ from authlib.integrations.httpx_client import AsyncOAuth2Client
 from cachetools import TLRUCache, TTLCache
 from tornado.httputil import HTTPHeaders, HTTPServerRequest
 
-from aiconfig_plugin.domain.model import Principal
+from aiconfig_plugin.domain import Principal
 from aiconfig_plugin.errors import (
     AIConfigError,
     AuthorizationServerUnavailable,

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx2
 
-from aiconfig_plugin.domain.model import Principal
+from aiconfig_plugin.domain import Principal
 from aiconfig_plugin.errors import (
     AuthorizationServerUnavailable,
     ClientCredentialsRefused,

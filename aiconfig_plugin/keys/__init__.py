@@ -1,1 +1,21 @@
 """API keys at rest and in transit, and the keyring. Knows JOSE and cryptography."""
+
+from aiconfig_plugin.keys.keyring import load_keyring
+from aiconfig_plugin.keys.keyring_file import (
+    add_keys,
+    create_keyring,
+    promote_keys,
+    retirable,
+    retire_keys,
+)
+from aiconfig_plugin.keys.vault import Vault
+
+__all__ = [
+    "Vault",
+    "add_keys",
+    "create_keyring",
+    "load_keyring",
+    "promote_keys",
+    "retirable",
+    "retire_keys",
+]

@@ -21,7 +21,7 @@ from joserfc import jwe
 from joserfc.errors import JoseError
 from joserfc.util import urlsafe_b64decode, urlsafe_b64encode
 
-from aiconfig_plugin.domain.model import MAX_API_KEY_BYTES, KeyState, Owner, SecretStr, StoredKey
+from aiconfig_plugin.domain import MAX_API_KEY_BYTES, KeyState, Owner, SecretStr, StoredKey
 from aiconfig_plugin.errors import KeyNotAccepted, KeyNotEncrypted, KeyUnreadable
 from aiconfig_plugin.keys import stored_jwe
 from aiconfig_plugin.keys.keyring import Keyring

@@ -12,7 +12,7 @@ from base64 import urlsafe_b64encode
 from collections.abc import Collection, Mapping
 from typing import Any, Final, TypeAlias
 
-from aiconfig_plugin.domain.model import AIConfig, ModelEntry, Owner, StoredKey
+from aiconfig_plugin.domain import AIConfig, ModelEntry, Owner, StoredKey
 
 Document: TypeAlias = dict[str, Any]
 

@@ -13,8 +13,7 @@ from typing import Any, Final
 from pymongo import UpdateOne
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
-from aiconfig_plugin.domain.model import AIConfig, Owner
-from aiconfig_plugin.domain.ports import Rewrapping, StoredConfig
+from aiconfig_plugin.domain import AIConfig, Owner, Rewrapping, StoredConfig
 from aiconfig_plugin.errors import ConfigExists, ConfigNotFound, RevisionMismatch
 from aiconfig_plugin.store.connection import (
     DOCUMENT_VALIDATION_FAILURE,

@@ -44,7 +44,7 @@ class LoopWatchHandler(RequestHandler):
 def accelerated() -> bool:
     """Tell whether the plugin validates with the accelerator, which it may load late."""
     from aiconfig_plugin.errors import SchemaViolation
-    from aiconfig_plugin.http.validation import parse_submission
+    from aiconfig_plugin.http import parse_submission
 
     with contextlib.suppress(SchemaViolation):
         parse_submission(b"{}")

@@ -18,7 +18,7 @@ Check = Callable[[str], Awaitable[Any]]
 
 async def ours(given: dict[str, Any]) -> Check:
     from aiconfig_plugin import Settings
-    from aiconfig_plugin.introspection.authenticator import IntrospectionAuthenticator
+    from aiconfig_plugin.introspection import IntrospectionAuthenticator
 
     authenticator = IntrospectionAuthenticator(Settings(**given["settings"]))
     await authenticator.start()

@@ -17,10 +17,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from aiconfig_plugin import Settings, errors
-from aiconfig_plugin.cli import main as cli
-from aiconfig_plugin.http.browser_files import web_routes
-from aiconfig_plugin.http.challenge import WELL_KNOWN
-from aiconfig_plugin.http.openapi import PROBLEMS, build_openapi
+from aiconfig_plugin.cli import commands as cli
+from aiconfig_plugin.http import PROBLEMS, WELL_KNOWN, build_openapi, web_routes
 from aiconfig_plugin.settings import variable
 
 # What tells the rules of a setting: one of these breaks each of them, and the refusal names it.

@@ -14,9 +14,8 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from aiconfig_plugin.store.repository import MongoRepository
-
-from .house import House, User
-from .node import install, tool
+from tests.browser.house import House, User
+from tests.browser.node import install, tool
 
 ARGUMENTS = [
     "--no-sandbox",

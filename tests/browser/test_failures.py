@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
-from .house import House, User, fill_login
-from .test_settings import set_up
+from tests.browser.house import House, User, fill_login
+from tests.browser.test_settings import set_up
 
 
 @pytest.fixture

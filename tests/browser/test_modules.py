@@ -14,8 +14,7 @@ from aiconfig_plugin.errors import KeyNotAccepted
 from aiconfig_plugin.keys.keyring import load_keyring
 from aiconfig_plugin.keys.keyring_file import create_keyring
 from aiconfig_plugin.keys.vault import Vault
-
-from .node import WEB, install, modules, run, tool
+from tests.browser.node import WEB, install, modules, run, tool
 
 ALICE, BOB = Owner("https://login.example", "alice"), Owner("https://login.example", "bob")
 API_KEYS = ["k", "sk-demo-0123456789", "ключ-🔑", "x" * 4096]

@@ -10,7 +10,7 @@ from typing import Any
 
 from playwright.sync_api import BrowserContext, Page, Request, expect
 
-from .house import House, User
+from tests.browser.house import House, User
 
 KEY = "sk-browser-0123456789abcdefghij"
 GPT = {"Provider": "OpenAI", "Model": "gpt-4"}

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import BrowserContext, Page, Route, expect
 
-from .house import SETTINGS, House, fill_login
+from tests.browser.house import SETTINGS, House, fill_login
 
 GUIDE = Path(__file__).resolve().parents[2] / "docs" / "spa.md"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

@@ -19,6 +19,7 @@ from tornado.httpclient import AsyncHTTPClient, HTTPResponse
 from tornado.testing import AsyncHTTPTestCase, gen_test
 
 from aiconfig_plugin.demo.authorization_server import AuthorizationServer
+from aiconfig_plugin.demo.oauth_handlers import application
 
 ISSUER = "http://127.0.0.1:8889"
 REDIRECT_URI = "http://127.0.0.1:8888/"
@@ -49,7 +50,7 @@ class ServerTest(AsyncHTTPTestCase):
             origins=[ORIGIN],
             clock=lambda: self.now,
         )
-        return self.server.application()
+        return application(self.server)
 
     @pytest.fixture(autouse=True)
     def _quiet(self, caplog: pytest.LogCaptureFixture) -> Iterator[None]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from .replica_set import ReplicaSet
+from tests.support.replica_set import ReplicaSet
 
 
 @pytest.fixture(scope="package")

@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx2
 
-from .history import Kind, Operation
+from tests.faults.history import Kind, Operation
 
 PATHS = {
     Kind.CREATE: ("POST", "/create/ai-model-config"),

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from .history import Kind, check
-from .load import Load
-from .replica_set import ReplicaSet
-from .served import Issuer, Served
+from tests.faults.history import Kind, check
+from tests.faults.load import Load
+from tests.support.replica_set import ReplicaSet
+from tests.support.served import Issuer, Served
 
 OWNERS = [f"user{n}" for n in range(12)]
 CLIENTS = 8

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from .history import Kind, Operation, check
+from tests.faults.history import Kind, Operation, check
 
 
 def op(kind: str, invoked: float, returned: float, status: int | None, **given: Any) -> Operation:

@@ -17,11 +17,11 @@ from typing import Any
 
 import httpx2
 import pytest
-from journeys.gateway import Gateway
 from pymongo import AsyncMongoClient, MongoClient
 
-from .load import body, value_of
-from .served import Issuer, Served
+from tests.faults.load import body, value_of
+from tests.support.gateway import Gateway
+from tests.support.served import Issuer, Served
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "forking_gateway.py"
 KILLS = 8

@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from journeys.gateway import API, USERS, Gateway
 
 from aiconfig_plugin.store import repository
-
-from .history import check
-from .load import Load
+from tests.faults.history import check
+from tests.faults.load import Load
+from tests.support.gateway import API, USERS, Gateway
 
 CLIENTS, REQUESTS = 8, 40
 

@@ -27,8 +27,7 @@ from aiconfig_plugin.errors import (
     StorageUnavailable,
 )
 from aiconfig_plugin.store.repository import MongoRepository
-
-from .replica_set import ReplicaSet
+from tests.support.replica_set import ReplicaSet
 
 OWNER = Owner("https://issuer.example", "alice")
 # It looks at the servers so seldom that it does not hear of the election by itself.

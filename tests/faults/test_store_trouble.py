@@ -19,10 +19,9 @@ import pytest
 from pymongo import MongoClient
 
 from aiconfig_plugin.demo.mongod import Mongod
-
-from .history import Kind
-from .load import PATHS, body
-from .served import Issuer, Served
+from tests.faults.history import Kind
+from tests.faults.load import PATHS, body
+from tests.support.served import Issuer, Served
 
 LONGEST = 12.0
 ROUTES = [(method, path) for method, path in PATHS.values()]

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from pymongo import MongoClient
 
-from .target import Target, fuzzed
+from tests.fuzz.target import Target, fuzzed
 
 REQUESTS = int(os.environ.get("FUZZ_REQUESTS", "2000"))
 """How many requests all the tests here send together, about."""

@@ -12,9 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from faults.served import Issuer, Served
 from jsonschema import Draft202012Validator
 from tornado.httputil import HTTPHeaders
+
+from tests.support.served import Issuer, Served
 
 USERS = ("alice", "bob")
 

@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import run_state_machine_as_test
 
-from .conftest import REQUESTS, share
-from .target import Target
+from tests.fuzz.conftest import REQUESTS, share
+from tests.fuzz.target import Target
 
 
 def operations(target: Target) -> Any:

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from .conftest import share
-from .target import Target
+from tests.fuzz.conftest import share
+from tests.fuzz.target import Target
 
 API = "/api/v1"
 CREATE, READ, UPDATE, DELETE = (

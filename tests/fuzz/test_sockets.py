@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from .target import Target
+from tests.fuzz.target import Target
 
 READ = "/api/v1/get/ai-model-config"
 UPDATE = "/api/v1/update/ai-model-config"

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from journeys.conftest import gateway, make_gateway
 from pymongo import MongoClient
 
 from aiconfig_plugin.keys.keyring_file import create_keyring
 from aiconfig_plugin.store.repository import COLLECTION
+from tests.integration.conftest import gateway, make_gateway
 
 __all__ = ["gateway", "make_gateway"]
 

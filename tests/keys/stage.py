@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from journeys.gateway import body, entry
 
 from aiconfig_plugin import AIConfigPlugin, Settings
 from aiconfig_plugin.client import seal
@@ -20,6 +19,7 @@ from aiconfig_plugin.http.validation import parse_submission
 from aiconfig_plugin.keys.keyring import load_keyring
 from aiconfig_plugin.keys.keyring_file import add_keys, create_keyring, promote_keys
 from aiconfig_plugin.keys.vault import Vault
+from tests.support.gateway import body, entry
 
 ISSUER = "https://issuer.example"
 ALICE, BOB = Owner(ISSUER, "alice"), Owner(ISSUER, "bob")

@@ -9,15 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from journeys.gateway import OPAQUE, READ_PATH, Gateway, User, body, entry, problem
 
 from aiconfig_plugin.client import seal
 from aiconfig_plugin.domain import audit
 from aiconfig_plugin.domain.model import Owner
 from aiconfig_plugin.errors import KeyUnreadable
 from aiconfig_plugin.keys.keyring import load_keyring
-
-from .stage import PROMPT, RUN, drop, logged, new_vault, turn
+from tests.keys.stage import PROMPT, RUN, drop, logged, new_vault, turn
+from tests.support.gateway import OPAQUE, READ_PATH, Gateway, User, body, entry, problem
 
 CLIENT = "demo-spa"
 

@@ -9,15 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from journeys.processes import need
 from jwcrypto.jwe import JWE
 from jwcrypto.jwk import JWK
 
 from aiconfig_plugin.client import seal
 from aiconfig_plugin.keys.vault import Vault
-
-from .byhand import b64, unb64
-from .stage import ALICE, new_vault
+from tests.keys.reference_jwe import b64, unb64
+from tests.keys.stage import ALICE, new_vault
+from tests.support.processes import need
 
 API_KEY = "sk-proj-ünï\U0001f511-" + "x" * 40
 SOURCES = Path(__file__).parent / "interop"

@@ -18,24 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from journeys.gateway import (
-    BOTH,
-    CREATE_PATH,
-    READ_PATH,
-    UPDATE_PATH,
-    body,
-    closed_port,
-    entry,
-)
-from journeys.processes import (
-    aiconfig,
-    authorization_server,
-    environment,
-    program,
-    settings_for,
-)
 
-from aiconfig_plugin.cli import main as cli
+from aiconfig_plugin.cli import commands as cli
 from aiconfig_plugin.client import seal
 from aiconfig_plugin.demo.authorization_server import AuthorizationServer
 from aiconfig_plugin.domain.model import AIConfig, ModelEntry
@@ -49,8 +33,23 @@ from aiconfig_plugin.keys.keyring_file import (
     retire_keys,
 )
 from aiconfig_plugin.store.documents import to_config, to_document, to_owner
-
-from .stage import ALICE, new_vault, turn
+from tests.keys.stage import ALICE, new_vault, turn
+from tests.support.gateway import (
+    BOTH,
+    CREATE_PATH,
+    READ_PATH,
+    UPDATE_PATH,
+    body,
+    closed_port,
+    entry,
+)
+from tests.support.processes import (
+    aiconfig,
+    authorization_server,
+    environment,
+    program,
+    settings_for,
+)
 
 Keys = list[dict[str, Any]]
 

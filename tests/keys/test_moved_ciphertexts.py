@@ -10,16 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from journeys.gateway import entry
 
 from aiconfig_plugin import AIConfigPlugin
 from aiconfig_plugin.domain.model import KeyState, Owner
 from aiconfig_plugin.errors import ConfigNotFound, KeyUnreadable, ModelNotConfigured
 from aiconfig_plugin.keys.keyring import load_keyring
 from aiconfig_plugin.store.documents import owner_id
-
-from .byhand import b64, unb64
-from .stage import ALICE, BOB, ISSUER, RUN, logged, started, submission, turn
+from tests.keys.reference_jwe import b64, unb64
+from tests.keys.stage import ALICE, BOB, ISSUER, RUN, logged, started, submission, turn
+from tests.support.gateway import entry
 
 Document = dict[str, Any]
 

@@ -16,7 +16,6 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from journeys.gateway import Gateway, body, entry
 from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo.monitoring import CommandListener, CommandStartedEvent
 from tornado.httpserver import HTTPServer
@@ -31,8 +30,7 @@ from aiconfig_plugin.errors import (
     ModelNotConfigured,
 )
 from aiconfig_plugin.keys.keyring import load_keyring
-
-from .stage import (
+from tests.keys.stage import (
     ALICE,
     API_KEY,
     BOB,
@@ -46,6 +44,7 @@ from .stage import (
     submission,
     turn,
 )
+from tests.support.gateway import Gateway, body, entry
 
 MODELS = [
     entry("gpt-4", key="key 0"),

@@ -18,7 +18,7 @@ from joserfc import jwe
 from joserfc.errors import DecodeError
 from joserfc.jwk import ECKey, OctKey
 
-from .byhand import b64, unb64
+from tests.keys.reference_jwe import b64, unb64
 
 VECTORS: dict[str, Any] = json.loads(
     (Path(__file__).parent.parent / "vectors" / "jose.json").read_text(encoding="utf-8")

@@ -17,8 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from journeys.gateway import Gateway, body, entry
-from journeys.processes import aiconfig, environment
 from tornado.ioloop import IOLoop
 
 from aiconfig_plugin.domain import rotation
@@ -31,8 +29,20 @@ from aiconfig_plugin.keys.vault import Vault
 from aiconfig_plugin.store.documents import to_document
 from aiconfig_plugin.store.repository import MongoRepository
 from aiconfig_plugin.testing import InMemoryRepository
-
-from .stage import ALICE, BOB, ISSUER, PROMPT, RUN, drop, new_vault, started, submission, turn
+from tests.keys.stage import (
+    ALICE,
+    BOB,
+    ISSUER,
+    PROMPT,
+    RUN,
+    drop,
+    new_vault,
+    started,
+    submission,
+    turn,
+)
+from tests.support.gateway import Gateway, body, entry
+from tests.support.processes import aiconfig, environment
 
 
 @pytest.fixture(params=["memory", "motor"])

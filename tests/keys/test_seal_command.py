@@ -18,13 +18,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from journeys.processes import aiconfig, environment
 
-from aiconfig_plugin.cli.main import main
+from aiconfig_plugin.cli import main
 from aiconfig_plugin.client import seal
 from aiconfig_plugin.keys.vault import Vault
-
-from .stage import ALICE, API_KEY, new_vault
+from tests.keys.stage import ALICE, API_KEY, new_vault
+from tests.support.processes import aiconfig, environment
 
 TOKEN = "the-access-token"
 

@@ -14,7 +14,6 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from joserfc import jwe
 from joserfc.jwk import ECKey
-from journeys.gateway import OPAQUE, READ_PATH, Gateway, body, entry, problem
 
 from aiconfig_plugin.client import seal
 from aiconfig_plugin.domain.model import Owner
@@ -24,9 +23,19 @@ from aiconfig_plugin.keys.keyring import load_keyring
 from aiconfig_plugin.keys.keyring_file import retirable, retire_keys
 from aiconfig_plugin.keys.vault import Vault
 from aiconfig_plugin.testing import InMemoryRepository
-
-from .byhand import LEFT_OUT, apv, b64, public_jwk, seal_by_hand, unb64
-from .stage import ALICE, API_KEY, BOB, RUN, logged, new_vault, sealed_entry, submission, turn
+from tests.keys.reference_jwe import LEFT_OUT, apv, b64, public_jwk, seal_by_hand, unb64
+from tests.keys.stage import (
+    ALICE,
+    API_KEY,
+    BOB,
+    RUN,
+    logged,
+    new_vault,
+    sealed_entry,
+    submission,
+    turn,
+)
+from tests.support.gateway import OPAQUE, READ_PATH, Gateway, body, entry, problem
 
 MakeGateway = Callable[..., Awaitable[Gateway]]
 Document = dict[str, Any]

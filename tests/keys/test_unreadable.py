@@ -10,17 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from journeys.gateway import OPAQUE, Gateway, User, body, entry, problem
-from journeys.processes import aiconfig, authorization_server, environment, settings_for
 
 from aiconfig_plugin import AIConfigPlugin
 from aiconfig_plugin.domain.model import Owner
 from aiconfig_plugin.errors import ConfigurationError, KeyUnreadable
 from aiconfig_plugin.keys.keyring import load_keyring
 from aiconfig_plugin.store.documents import owner_id
-
-from .byhand import b64
-from .stage import ALICE, BOB, RUN, drop, logged, new_vault, started, submission, turn
+from tests.keys.reference_jwe import b64
+from tests.keys.stage import ALICE, BOB, RUN, drop, logged, new_vault, started, submission, turn
+from tests.support.gateway import OPAQUE, Gateway, User, body, entry, problem
+from tests.support.processes import aiconfig, authorization_server, environment, settings_for
 
 OTHER_PROVIDER = entry("claude", provider="Anthropic")
 

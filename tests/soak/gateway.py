@@ -9,7 +9,7 @@ import asyncio
 import sys
 from pathlib import Path
 
-from aiconfig_plugin.cli.main import main
+from aiconfig_plugin.cli import main
 
 SECONDS = 1.0
 

@@ -20,13 +20,12 @@ from pathlib import Path
 
 import httpx2
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from faults.load import body, value_of
-from faults.replica_set import ReplicaSet
-from faults.served import Issuer, Served
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from aiconfig_plugin.demo.mongod import free_port
+from tests.faults.load import body, value_of
+from tests.support.replica_set import ReplicaSet
+from tests.support.served import Issuer, Served
 
 PROCESSES = 2
 MIB = 1024 * 1024

@@ -1,0 +1,175 @@
+"""README and ``docs/``: nothing is missing in the reference, and nothing is named that is not."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import re
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+import prometheus_client
+import pytest
+from prometheus_client import CollectorRegistry
+
+import aiconfig_plugin
+from aiconfig_plugin import Settings
+from aiconfig_plugin.cli import commands as cli
+from aiconfig_plugin.errors import AIConfigError
+from aiconfig_plugin.http.browser_files import web_routes
+from aiconfig_plugin.http.config import ROUTES
+from aiconfig_plugin.metrics import PrometheusMetrics
+from aiconfig_plugin.settings import variable
+from tests.support.terminal import DOCS, blocks
+
+sys.path.insert(0, str(DOCS / "_ext"))
+import from_code
+
+ROOT = DOCS.parent
+BESIDE = [ROOT / f"{name}.md" for name in ("README", "CHANGELOG", "CONTRIBUTING", "SECURITY")]
+PAGES = [ROOT / "README.md", *sorted(DOCS.glob("**/*.md"))]
+REFERENCE = sorted((DOCS / "reference").glob("*.rst"))
+KINDS = {"html", "js", "json", "python", "ruby", "sh"}
+SETTINGS = {variable(field.name): field for field in dataclasses.fields(Settings)}
+
+
+def read(file: Path) -> str:
+    return file.read_text(encoding="utf-8")
+
+
+def of_page(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
+
+
+def shown(default: Any) -> str:
+    """A default as it is written; nothing for none."""
+    if default is None or default == ():
+        return ""
+    return f"`{default:g}`" if isinstance(default, float) else f"`{default}`"
+
+
+# The reference
+
+
+def test_every_part_that_is_made_from_the_code_is_on_a_page() -> None:
+    used = re.findall(r"^\.\. from-code:: (\S+)$", "\n".join(map(read, REFERENCE)), re.MULTILINE)
+    assert sorted(used) == sorted(from_code.PARTS)
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_every_setting_is_in_the_reference_with_its_default(name: str) -> None:
+    [entry] = (e for e in from_code.settings().split(".. envvar:: ") if e.startswith(f"{name}\n"))
+    default = shown(SETTINGS[name].default) or "none"
+    assert f". Default: {default}." in entry.replace("``", "`")
+    assert len(entry.split("\n")[2].strip()) > 20, "a setting says what it means"
+
+
+def test_the_reference_tells_the_range_of_a_setting() -> None:
+    assert "`30``. It must be a number from 0 to 3600." in from_code.settings()
+    assert "It must be one of: opaque, sealed." in from_code.settings()
+
+
+@pytest.mark.parametrize("route", [*ROUTES, *(p for p in web_routes() if p.count("/") == 2)])
+def test_every_route_is_in_the_reference(route: str) -> None:
+    assert re.search(rf"[A-Z]+ {re.escape('/api/v1' + route)}\b", from_code.routes())
+
+
+@pytest.mark.parametrize("error", from_code.error_classes(), ids=lambda e: e.__name__)
+def test_every_error_is_in_the_reference_and_says_when(error: type[AIConfigError]) -> None:
+    told = from_code.problems() + from_code.python_errors()
+    assert f".. _problem-{error.code}:" in told
+    assert error.__doc__ and len(error.__doc__) > 20
+
+
+def test_the_reference_has_every_command() -> None:
+    words = ("serve", "demo", "keyring retire", "seal", "rotate", "check", "openapi")
+    for word in words:
+        assert f"usage: aiconfig {word} " in from_code.commands()
+
+
+@pytest.mark.parametrize("name", aiconfig_plugin.__all__)
+def test_every_public_name_is_in_the_reference(name: str) -> None:
+    thing = getattr(aiconfig_plugin, name)
+    page = read(DOCS / "reference" / "python.rst")
+    if issubclass(thing, AIConfigError):
+        assert thing.__module__ == "aiconfig_plugin.errors" and "aiconfig_plugin.errors" in page
+    else:
+        assert f"autoclass:: aiconfig_plugin.{name}\n" in page
+
+
+def test_every_metric_is_on_its_page_with_its_labels() -> None:
+    registry = CollectorRegistry()
+    metrics = PrometheusMetrics(prometheus_client, registry)
+    metrics.request("/x", 200, 0.1)
+    metrics.lookup("hit")
+    metrics.call("active", 0.1)
+    page = read(DOCS / "metrics.md")
+    for family in registry.collect():
+        name = f"{family.name}_total" if family.type == "counter" else family.name
+        [row] = re.findall(rf"^\| `{name}` \|.*$", page, re.MULTILINE)
+        labels = {label for sample in family.samples for label in sample.labels} - {"le"}
+        assert all(f"`{label}`" in row for label in labels)
+
+
+# The pages
+
+
+@pytest.mark.parametrize("page", PAGES, ids=of_page)
+def test_a_page_names_no_setting_that_there_is_not(page: Path) -> None:
+    assert set(re.findall(r"AICONFIG_[A-Z_]*[A-Z]", read(page))) <= set(SETTINGS)
+
+
+def test_the_readme_has_every_setting_with_its_default() -> None:
+    rows = re.findall(r"^\| (`AICONFIG_.*?) \| (.*?) \|", read(ROOT / "README.md"), re.MULTILINE)
+    told = {name: default for names, default in rows for name in re.findall(r"`(\w+)`", names)}
+    assert set(told) == set(SETTINGS)
+    for name, default in told.items():
+        by_words = default if not default.startswith("`") else ""
+        assert shown(SETTINGS[name].default) == ("" if by_words else default)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=of_page)
+def test_a_block_says_what_it_is(page: Path) -> None:
+    for block in blocks(read(page)):
+        assert block.kind in KINDS or block.kind.startswith("{"), f"line {block.line}"
+        if block.kind == "json":
+            json.loads(block.text)
+
+
+def commands_of(page: Path) -> list[str]:
+    """The command lines of ``aiconfig`` in a page's shell blocks."""
+    lines = (line for b in blocks(read(page)) if b.kind == "sh" for line in b.text.split("\n"))
+    found = (re.findall(r"(?:^|[/|&] ?)aiconfig ([^|&;#]*)", line) for line in lines)
+    return [re.sub(r"\d?>.*", "", command) for commands in found for command in commands]
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if commands_of(page)], ids=of_page)
+def test_the_command_lines_of_a_page_are_understood(page: Path) -> None:
+    for command in commands_of(page):
+        try:
+            cli._parser().parse_args(shlex.split(command))
+        except SystemExit:
+            pytest.fail(f"aiconfig {command}")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=of_page)
+def test_a_command_that_a_page_speaks_of_is_there(page: Path) -> None:
+    for spoken in re.findall(r"`aiconfig ([^`]*)`", read(page)):
+        parser = cli._parser()
+        for word in re.sub(r"[\[\]]", "", spoken).split():
+            groups = [a for a in parser._actions if isinstance(a, argparse._SubParsersAction)]
+            if word.startswith("-"):
+                assert word in parser._option_string_actions
+            elif groups:
+                *others, word = word.split(r"\|")
+                assert set(others) < set(groups[0].choices)
+                parser = groups[0].choices[word]
+
+
+@pytest.mark.parametrize("file", BESIDE, ids=of_page)
+def test_a_link_of_a_file_beside_the_pages_leads_somewhere(file: Path) -> None:
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)[^)]*\)", read(file)):
+        assert (ROOT / target).exists(), target

@@ -1,0 +1,125 @@
+"""The example for hosts that authenticate runs; scopes and subjects obey the same rules there."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterator
+from http.cookies import SimpleCookie
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tornado.httpclient import AsyncHTTPClient
+from tornado.httpserver import HTTPServer
+from tornado.testing import bind_unused_port
+from tornado.web import HTTPError
+
+from aiconfig_plugin import AuthorizationServerUnavailable, Principal, Settings
+from aiconfig_plugin.cli import main
+from tests.support.incoming import RUN, MakeGateway, make_gateway
+from tests.support.small_gateway import BODY, BOTH, CREATE_PATH, READ_PATH, SmallGateway
+
+__all__ = ["make_gateway"]
+
+EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "own_authentication.py"
+
+
+@pytest.fixture
+def example() -> Iterator[Any]:
+    spec = importlib.util.spec_from_file_location("own_authentication", EXAMPLE)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    yield module
+
+
+async def log_in(gateway: SmallGateway, user: str) -> dict[str, str]:
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    answer = await gateway.call("POST", "/login", form, f"user={user}".encode())
+    assert answer.code == 200, answer.body
+    cookie = SimpleCookie(answer.headers["Set-Cookie"])["session"]
+    return {"Cookie": f"session={cookie.value}"}
+
+
+@RUN
+async def test_the_example_lets_its_own_users_in(make_gateway: MakeGateway, example: Any) -> None:
+    gateway = await make_gateway(authenticate=example.authenticate)
+    gateway.app.add_handlers(".*", [("/login", example.LoginHandler)])
+    alice, bob = await log_in(gateway, "alice"), await log_in(gateway, "bob")
+    assert (await gateway.call("POST", CREATE_PATH, alice, BODY)).code == 201
+    assert (await gateway.call("GET", headers=alice)).code == 200
+    assert (await gateway.call("GET", headers=bob)).code == 404
+
+
+@RUN
+async def test_the_example_keeps_others_out(make_gateway: MakeGateway, example: Any) -> None:
+    gateway = await make_gateway(authenticate=example.authenticate)
+    gateway.app.add_handlers(".*", [("/login", example.LoginHandler)])
+    alice = await log_in(gateway, "alice")
+    for headers in ({}, {"Cookie": "session=junk"}, {**alice, "Origin": "https://evil.example"}):
+        assert (await gateway.call("GET", headers=headers)).code == 401
+
+
+@RUN
+async def test_the_example_mounts_the_plugin(
+    example: Any, mongod: Any, database_name: str, tmp_path: Path
+) -> None:
+    keyring = tmp_path / "keyring.json"
+    assert main(["keyring", "create", str(keyring)]) == 0
+    app, plugin = example.make_gateway(
+        Settings(mongodb_uri=mongod.uri, mongodb_database=database_name, keyring=keyring)
+    )
+    await plugin.start()
+    socket, port = bind_unused_port()
+    server = HTTPServer(app)
+    server.add_socket(socket)
+    try:
+        url = f"http://127.0.0.1:{port}{READ_PATH}"
+        assert (await AsyncHTTPClient().fetch(url, raise_error=False)).code == 401
+    finally:
+        server.stop()
+        await server.close_all_connections()
+        await plugin.close()
+
+
+def denied(status: int) -> Any:
+    async def authenticate(request: Any) -> Principal:
+        raise HTTPError(status)
+
+    return authenticate
+
+
+def granted(principal: Principal | None) -> Any:
+    async def authenticate(request: Any) -> Any:
+        return principal
+
+    return authenticate
+
+
+async def down(request: Any) -> Principal:
+    raise AuthorizationServerUnavailable("It sleeps.", retry_after=7)
+
+
+@pytest.mark.parametrize(
+    ("authenticate", "status", "challenge"),
+    [
+        (granted(None), 401, 'Bearer realm="aiconfig"'),
+        (granted(Principal("i", "alice", BOTH)), 404, None),
+        (granted(Principal("i", "alice", ["ai-config:read"])), 404, None),
+        (granted(Principal("i", None, BOTH)), 403, None),
+        (granted(Principal("i", "", BOTH)), 403, None),
+        (granted(Principal("i", "alice")), 403, 'Bearer error="insufficient_scope"'),
+        (denied(401), 401, 'Bearer error="invalid_token"'),
+        (denied(500), 500, None),
+        (down, 503, None),
+    ],
+)
+@RUN
+async def test_a_hosts_own_answer_obeys_the_same_rules(
+    make_gateway: MakeGateway, authenticate: Any, status: int, challenge: str | None
+) -> None:
+    gateway = await make_gateway(authenticate=authenticate)
+    answer = await gateway.call("GET")
+    assert answer.code == status
+    given = answer.headers.get("WWW-Authenticate")
+    assert given is None if challenge is None else given.startswith(challenge)

@@ -1,0 +1,112 @@
+"""Challenges are those of RFC 6750; with a resource of its own name they lead to its metadata."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from aiconfig_plugin import InvalidToken, MissingToken, Principal
+from aiconfig_plugin.errors import AIConfigError, ConfigurationError, InsufficientScope
+from aiconfig_plugin.http.challenge import challenge, metadata_url
+from aiconfig_plugin.settings import Settings
+from tests.support.incoming import RUN, MakeGateway, make_gateway
+from tests.support.small_gateway import READ_PATH, bearer, nobody
+
+__all__ = ["make_gateway"]
+
+RESOURCE = "https://gateway.example/api/v1"
+METADATA = "/.well-known/oauth-protected-resource"
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (MissingToken("x"), 'Bearer realm="aiconfig"'),
+        (InvalidToken("Ends."), 'Bearer error="invalid_token", error_description="Ends."'),
+        (InvalidToken(), 'Bearer error="invalid_token"'),
+        (
+            InsufficientScope("a:b"),
+            'Bearer error="insufficient_scope", scope="a:b", '
+            'error_description="The scope a:b is required."',
+        ),
+        (AIConfigError("x"), None),
+    ],
+)
+def test_each_error_has_its_challenge(error: AIConfigError, expected: str | None) -> None:
+    assert challenge(error) == expected
+
+
+def test_a_description_holds_only_what_it_may() -> None:
+    given = InvalidToken('a"b\\c\r\nSet-Cookie: é…')
+    assert challenge(given) == (
+        'Bearer error="invalid_token", error_description="a b c Set-Cookie:  "'
+    )
+
+
+@pytest.mark.parametrize(
+    ("resource", "url"),
+    [
+        ("https://g.example", f"https://g.example{METADATA}"),
+        ("https://g.example/", f"https://g.example{METADATA}"),
+        (RESOURCE, f"https://gateway.example{METADATA}/api/v1"),
+        ("http://127.0.0.1:8/x/", f"http://127.0.0.1:8{METADATA}/x"),
+    ],
+)
+def test_the_metadata_are_where_rfc_9728_puts_them(resource: str, url: str) -> None:
+    assert metadata_url(resource) == url
+
+
+@pytest.mark.parametrize("resource", ["/api/v1", "gateway", RESOURCE + "?x", RESOURCE + "#x"])
+def test_a_resource_is_a_url_without_query_and_fragment(resource: str) -> None:
+    with pytest.raises(ConfigurationError, match="AICONFIG_RESOURCE"):
+        Settings(resource=resource)
+
+
+@RUN
+async def test_the_metadata_tell_a_client_where_to_get_a_token(make_gateway: MakeGateway) -> None:
+    gateway = await make_gateway(
+        resource=RESOURCE, issuer="https://login.example", authenticate=nobody
+    )
+    answer = await gateway.call("GET", f"{METADATA}/api/v1")
+    assert (answer.code, answer.headers["Content-Type"]) == (200, "application/json")
+    assert json.loads(answer.body) == {
+        "resource": RESOURCE,
+        "authorization_servers": ["https://login.example"],
+        "bearer_methods_supported": ["header"],
+        "scopes_supported": ["ai-config:read", "ai-config:write"],
+    }
+
+
+@RUN
+async def test_every_challenge_leads_to_the_metadata(make_gateway: MakeGateway) -> None:
+    async def by_token(request: Any) -> Principal:
+        token = request.headers.get("Authorization")
+        if token is None:
+            raise MissingToken()
+        if token == "Bearer bad":
+            raise InvalidToken("No.")
+        return Principal("https://issuer.example", "alice")
+
+    gateway = await make_gateway(resource=RESOURCE, authenticate=by_token)
+    link = f'resource_metadata="https://gateway.example{METADATA}/api/v1"'
+    for headers, status in (({}, 401), (bearer("bad"), 401), (bearer("good"), 403)):
+        answer = await gateway.call("GET", READ_PATH, headers)
+        assert answer.code == status
+        assert answer.headers["WWW-Authenticate"].endswith(link)
+
+
+@RUN
+async def test_a_proxy_that_changes_the_path_leads_there_as_well(
+    make_gateway: MakeGateway,
+) -> None:
+    gateway = await make_gateway(resource="https://g.example/ai", authenticate=nobody)
+    for path in ("/ai", "/api/v1"):
+        assert (await gateway.call("GET", METADATA + path)).code == 200
+
+
+@RUN
+async def test_it_is_off_by_default(make_gateway: MakeGateway) -> None:
+    gateway = await make_gateway(issuer="https://login.example", authenticate=nobody)
+    assert (await gateway.call("GET", f"{METADATA}/api/v1")).code == 404

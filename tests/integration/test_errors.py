@@ -1,0 +1,654 @@
+"""One shape for every error, on every route, and none of them tells more than it should."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import logging
+import re
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from motor.motor_asyncio import AsyncIOMotorClient
+from tornado.httpclient import HTTPResponse
+from tornado.httputil import HTTPHeaders, HTTPServerRequest
+from tornado.web import HTTPError
+
+from aiconfig_plugin import Principal
+from aiconfig_plugin.demo.mongod import Mongod
+from aiconfig_plugin.http.base import Access
+from tests.support.gateway import (
+    BOTH,
+    CLIENT_SECRET,
+    CREATE_PATH,
+    DELETE_PATH,
+    MIB,
+    OPAQUE,
+    OPENAPI_PATH,
+    READ,
+    READ_PATH,
+    UPDATE_PATH,
+    WRITE,
+    Gateway,
+    RawResponse,
+    body,
+    entry,
+    problem,
+    valid_body_of,
+)
+
+RUN = pytest.mark.gen_test(timeout=60)
+MakeGateway = Callable[..., Awaitable[Gateway]]
+
+# Every code that a client may see.
+CODES = {
+    *("malformed-json", "invalid-parameter", "missing-token", "invalid-token"),
+    *("insufficient-scope", "user-required", "config-not-found", "method-not-allowed"),
+    *("config-exists", "revision-mismatch", "body-too-large", "unsupported-media-type"),
+    *("schema-violation", "duplicate-model", "key-not-encrypted", "key-not-accepted"),
+    *("internal-error", "authorization-server-unavailable", "storage-unavailable"),
+}
+METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "BREW")
+WITH_BODY = ("POST", "PUT")
+JSON = "Content-Type: application/json"
+
+
+def guarded(gateway: Gateway) -> list[tuple[str, str, str]]:
+    """Method, path and scope of everything that asks for a token."""
+    scopes = {Access.READ: READ, Access.WRITE: WRITE}
+    return [
+        (method, path, scopes[access])
+        for path, spec in gateway.routes().items()
+        for method, access in spec.handler_class.access.items()
+        if access is not Access.PUBLIC
+    ]
+
+
+def expect(method: str, answer: HTTPResponse | RawResponse, status: int, code: str) -> Any:
+    """As ``problem``; an answer to HEAD has everything but the document."""
+    if method == "HEAD":
+        assert (answer.code, answer.body) == (status, b"")
+        assert answer.headers["Content-Type"] == "application/problem+json"
+        return {}
+    return problem(answer, status, code)
+
+
+async def call(
+    gateway: Gateway, method: str, path: str, headers: dict[str, str] | None = None
+) -> HTTPResponse:
+    """A request that is good but for what the test changes."""
+    return await gateway.call(method, path, body() if method in WITH_BODY else None, headers)
+
+
+def challenge(answer: HTTPResponse) -> dict[str, str]:
+    """The parameters of a Bearer challenge (RFC 9110 section 11.6.1, RFC 6750 section 3)."""
+    [value] = answer.headers.get_list("WWW-Authenticate")
+    scheme, _, rest = value.partition(" ")
+    assert scheme == "Bearer"
+    # RFC 6750 section 3: no quote, no backslash, nothing outside ASCII.
+    parameter = r'([a-z_]+)="([\x20\x21\x23-\x5b\x5d-\x7e]+)"'
+    assert rest == "" or re.fullmatch(rf"{parameter}(?:, {parameter})*", rest), value
+    found = re.findall(parameter, rest)
+    assert len(dict(found)) == len(found)
+    return dict(found)
+
+
+# Every code
+
+
+@RUN
+@pytest.mark.usefixtures("impatient")
+async def test_every_error_on_every_route_has_one_shape(
+    make_gateway: MakeGateway, tmp_path: Path, database_name: str
+) -> None:
+    with Mongod(tmp_path / "mongod") as mongod:
+        client: Any = AsyncIOMotorClient(mongod.uri, serverSelectionTimeoutMS=200)
+        try:
+            gateway = await make_gateway(database=client[database_name])
+            seen = await _provoke(gateway)
+            known = gateway.auth()
+            for method, path, _ in guarded(gateway):  # The token is remembered from here on.
+                await call(gateway, method, path, {**known, "If-Match": '"none"'})
+            await gateway.stop_authorization_server()
+            for method, path, _ in guarded(gateway):
+                code = "authorization-server-unavailable"
+                answer = await call(gateway, method, path, gateway.auth())
+                seen.append(expect(method, answer, 503, code))
+                assert int(answer.headers["Retry-After"]) > 0
+            mongod.stop()
+            for method, path in [
+                ("POST", CREATE_PATH),
+                ("GET", READ_PATH),
+                ("HEAD", READ_PATH),
+                ("PUT", UPDATE_PATH),
+                ("DELETE", DELETE_PATH),
+            ]:
+                answer = await call(gateway, method, path, known)
+                seen.append(expect(method, answer, 503, "storage-unavailable"))
+                assert int(answer.headers["Retry-After"]) > 0
+        finally:
+            client.close()
+    codes = {document["type"].rpartition(":")[2] for document in seen if document}
+    assert codes == CODES - {"internal-error", "user-required"}  # Those are below.
+
+
+async def _provoke(gateway: Gateway) -> list[Any]:
+    """Provoke every error for which nothing has to break."""
+    seen: list[Any] = []
+    alice = gateway.auth()
+
+    async def one(method: str, path: str, status: int, code: str, **how: Any) -> None:
+        sent = how.get("body", body() if method in WITH_BODY else None)
+        answer = await gateway.call(method, path, sent, how.get("headers", alice))
+        seen.append(expect(method, answer, status, code))
+
+    for method, path, scope in guarded(gateway):
+        other = WRITE if scope == READ else READ
+        await one(method, path, 401, "missing-token", headers={})
+        await one(method, path, 401, "invalid-token", headers={"Authorization": "Bearer junk"})
+        await one(method, path, 403, "insufficient-scope", headers=gateway.auth(scope=other))
+    for path, spec in gateway.routes().items():
+        for method in set(METHODS) - set(spec.handler_class.access):
+            await one(method, path, 405, "method-not-allowed")
+
+    async def refused_bodies(method: str, path: str) -> None:
+        plain = body(entry(key="sk-" + "a1B2" * 12))
+        forged = body(entry(key="eyJhbGciOiJBMjU2S1ciLCJlbmMiOiJBMjU2R0NNIn0.a.b.c.d"))
+        text = {**alice, "Content-Type": "text/plain"}
+        await one(method, path, 400, "malformed-json", body=b"{")
+        await one(method, path, 413, "body-too-large", body=valid_body_of(MIB + 1))
+        await one(method, path, 415, "unsupported-media-type", headers=text)
+        await one(method, path, 422, "schema-violation", body={})
+        await one(method, path, 422, "duplicate-model", body=body(entry(), entry()))
+        await one(method, path, 422, "key-not-encrypted", body=plain)
+        await one(method, path, 422, "key-not-accepted", body=forged)
+
+    await refused_bodies("POST", CREATE_PATH)
+    for method in ("GET", "HEAD"):
+        await one(method, READ_PATH + "?include=x", 400, "invalid-parameter")
+        await one(method, READ_PATH, 404, "config-not-found")
+    for method, path in (("PUT", UPDATE_PATH), ("DELETE", DELETE_PATH)):
+        await one(method, path, 404, "config-not-found")
+    assert (await call(gateway, "POST", CREATE_PATH, alice)).code == 201
+    await one("POST", CREATE_PATH, 409, "config-exists")
+    await refused_bodies("PUT", UPDATE_PATH)
+    for method, path in (("PUT", UPDATE_PATH), ("DELETE", DELETE_PATH)):
+        stale = {**alice, "If-Match": '"stale"'}
+        await one(method, path, 412, "revision-mismatch", headers=stale)
+    return seen
+
+
+# 401
+
+
+@RUN
+async def test_without_a_token_the_challenge_names_no_error(gateway: Gateway) -> None:
+    for method, path, _ in guarded(gateway):
+        for headers in ({}, {"Authorization": "Basic YWxpY2U6cA=="}, {"Authorization": "Bearer"}):
+            answer = await call(gateway, method, path, headers)
+            expect(method, answer, 401, "missing-token")
+            assert answer.headers["WWW-Authenticate"] == 'Bearer realm="aiconfig"'
+
+
+@RUN
+async def test_with_a_wrong_token_the_challenge_says_invalid_token(gateway: Gateway) -> None:
+    revoked = gateway.token()
+    gateway.authorization_server.revoke(revoked)
+    for method, path, _ in guarded(gateway):
+        for token in ("junk", revoked, "two words", "tok,en", '"quoted"', f"{revoked}, Bearer x"):
+            answer = await call(gateway, method, path, {"Authorization": f"Bearer {token}"})
+            expect(method, answer, 401, "invalid-token")
+            parameters = challenge(answer)
+            assert parameters.pop("error") == "invalid_token"
+            assert set(parameters) <= {"error_description"}
+            assert token not in answer.headers["WWW-Authenticate"]
+
+
+@RUN
+async def test_the_scheme_is_read_in_any_case(gateway: Gateway) -> None:
+    for scheme in ("bearer", "BEARER", "bEaReR"):
+        answer = await gateway.call(
+            "GET", READ_PATH, None, {"Authorization": f"{scheme} {gateway.token()}"}
+        )
+        problem(answer, 404, "config-not-found")
+
+
+@RUN
+async def test_two_authorization_headers_are_not_accepted(gateway: Gateway) -> None:
+    headers = HTTPHeaders()
+    for user in ("alice", "bob"):
+        headers.add("Authorization", f"Bearer {gateway.token(user)}")
+    problem(await gateway.call("GET", READ_PATH, None, headers), 401, "invalid-token")
+
+
+@RUN
+async def test_a_token_in_the_query_or_the_body_is_ignored(gateway: Gateway) -> None:
+    token = gateway.token()
+    for method, path, _ in guarded(gateway):
+        for name in ("access_token", "token", "authorization"):
+            answer = await call(gateway, method, f"{path}?{name}={token}")
+            expect(method, answer, 401, "missing-token")
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    for method, path in (("POST", CREATE_PATH), ("PUT", UPDATE_PATH)):
+        sent = f"access_token={token}".encode()
+        problem(await gateway.call(method, path, sent, form), 401, "missing-token")
+        problem(
+            await gateway.call(method, path, {**body(), "access_token": token}),
+            401,
+            "missing-token",
+        )
+
+
+# 403
+
+
+@RUN
+async def test_another_scope_is_refused_and_the_challenge_names_the_one_needed(
+    gateway: Gateway,
+) -> None:
+    for method, path, scope in guarded(gateway):
+        other = WRITE if scope == READ else READ
+        answer = await call(gateway, method, path, gateway.auth(scope=other))
+        expect(method, answer, 403, "insufficient-scope")
+        parameters = challenge(answer)
+        assert parameters["error"] == "insufficient_scope"
+        assert parameters["scope"] == scope
+        assert set(parameters) <= {"error", "scope", "error_description"}
+    answer = await call(gateway, "GET", READ_PATH, gateway.auth(scope=READ))
+    problem(answer, 404, "config-not-found")
+
+
+@RUN
+async def test_a_scope_is_a_whole_word(make_gateway: MakeGateway) -> None:
+    async def authenticate(_request: HTTPServerRequest) -> Principal:
+        return Principal("https://issuer.example", "alice", f"{READ}er x{WRITE} ai-config ai-")
+
+    gateway = await make_gateway(authenticate=authenticate)
+    for method, path, _ in guarded(gateway):
+        expect(method, await call(gateway, method, path), 403, "insufficient-scope")
+
+
+@RUN
+@pytest.mark.parametrize("subject", [None, ""])
+async def test_a_token_that_stands_for_no_user_is_refused(
+    make_gateway: MakeGateway, subject: str | None
+) -> None:
+    async def authenticate(_request: HTTPServerRequest) -> Principal:
+        return Principal("https://issuer.example", subject, BOTH, client_id="machine")
+
+    gateway = await make_gateway(authenticate=authenticate)
+    for method, path, _ in guarded(gateway):
+        expect(method, await call(gateway, method, path), 403, "user-required")
+
+
+# 405
+
+
+@RUN
+async def test_any_other_method_is_told_which_are_allowed(gateway: Gateway) -> None:
+    for path, spec in gateway.routes().items():
+        access = set(spec.handler_class.access)
+        for headers in ({}, gateway.auth()):
+            for method in sorted(set(METHODS) - access):
+                answer = await gateway.call(method, path, None, headers)
+                expect(method, answer, 405, "method-not-allowed")
+                assert set(re.split(r",\s*", answer.headers["Allow"])) == access
+                assert "Access-Control-Allow-Origin" not in answer.headers
+
+
+@RUN
+async def test_a_method_is_not_overridden_by_a_header_or_a_parameter(gateway: Gateway) -> None:
+    alice = gateway.user("alice")
+    await alice.create(body())
+    headers = {**alice.auth, "X-HTTP-Method-Override": "DELETE"}
+    answer = await gateway.call("POST", f"{DELETE_PATH}?_method=DELETE", b"", headers)
+    problem(answer, 405, "method-not-allowed")
+    assert (await alice.read()).code == 200
+
+
+# 413
+
+
+@RUN
+@pytest.mark.parametrize("framing", ["length", "chunked"])
+async def test_a_body_may_have_one_mebibyte_and_no_byte_more(
+    gateway: Gateway, framing: str
+) -> None:
+    for method, path, good in (("POST", CREATE_PATH, 201), ("PUT", UPDATE_PATH, 200)):
+        for size, status in ((MIB, good), (MIB + 1, 413), (3 * MIB, 413)):
+            sent = valid_body_of(size)
+            if framing == "length":
+                head = gateway.head(method, path, JSON, f"Content-Length: {size}")
+                answer = await gateway.send(head, sent)
+            else:
+                head = gateway.head(method, path, JSON, "Transfer-Encoding: chunked")
+                answer = await gateway.send(head, chunked(sent))
+            if status == 413:
+                problem(answer, 413, "body-too-large")
+            else:
+                assert answer.code == status, answer.body
+    assert (await gateway.user("alice").read()).code == 200
+
+
+@RUN
+async def test_a_huge_body_is_refused_before_it_is_sent(gateway: Gateway) -> None:
+    for method, path, _ in guarded(gateway):
+        length = f"Content-Length: {1024 * MIB}"
+        for expects in ((), ("Expect: 100-continue",)):
+            answer = await gateway.send(gateway.head(method, path, JSON, length, *expects))
+            expect(method, answer, 413, "body-too-large")
+
+
+@RUN
+async def test_a_body_without_an_end_is_cut_off_and_has_no_effect(gateway: Gateway) -> None:
+    alice = gateway.user("alice")
+    await alice.create(body())
+    piece = chunked(b" " * MIB, last=False)
+    for method, path in (("PUT", UPDATE_PATH), ("DELETE", DELETE_PATH)):
+        head = gateway.head(method, path, JSON, "Transfer-Encoding: chunked")
+        answer = await gateway.send(head, *[piece] * 64)
+        problem(answer, 413, "body-too-large")
+    assert (await alice.read()).code == 200
+
+
+def chunked(data: bytes, *, last: bool = True) -> bytes:
+    """RFC 9112 section 7.1."""
+    pieces = [data[start : start + 65_536] for start in range(0, len(data), 65_536)]
+    framed = b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in pieces)
+    return framed + (b"0\r\n\r\n" if last else b"")
+
+
+# 415
+
+
+@RUN
+@pytest.mark.parametrize(
+    "media_type",
+    [
+        None,
+        "",
+        "text/plain",
+        "text/json",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=x",
+        "application/problem+json",
+        "application/merge-patch+json",
+        "application/jsonp",
+        "text/plain; application/json",
+    ],
+)
+async def test_only_json_is_read(gateway: Gateway, media_type: str | None) -> None:
+    sent = json.dumps(body()).encode()
+    for method, path in (("POST", CREATE_PATH), ("PUT", UPDATE_PATH)):
+        headers = [] if media_type is None else [f"Content-Type: {media_type}"]
+        head = gateway.head(method, path, *headers, f"Content-Length: {len(sent)}")
+        problem(await gateway.send(head, sent), 415, "unsupported-media-type")
+    problem(await gateway.user("alice").read(), 404, "config-not-found")
+
+
+@RUN
+@pytest.mark.parametrize(
+    "media_type",
+    [
+        "application/json; charset=utf-8",
+        "application/json;charset=UTF-8",
+        "Application/JSON",
+        "application/json ; x=y",
+    ],
+)
+async def test_json_is_read_whatever_its_parameters_and_case(
+    gateway: Gateway, media_type: str
+) -> None:
+    created = await gateway.user("alice").create(body(), Content_Type=media_type)
+    assert created.code == 201, created.body
+
+
+@RUN
+async def test_a_content_coding_is_refused(gateway: Gateway) -> None:
+    alice = gateway.user("alice")
+    packed = gzip.compress(json.dumps(body()).encode())
+    for coding in ("gzip", "GZIP", "br", "deflate", "identity, gzip"):
+        for sent in (packed, body()):
+            refused = await alice.create(sent, Content_Encoding=coding)
+            problem(refused, 415, "unsupported-media-type")
+    assert (await alice.create(body(), Content_Encoding="identity")).code == 201
+
+
+# 400
+
+
+@RUN
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b" ",
+        b"{",
+        b"[1,]",
+        b"{'a': 1}",
+        b'{"a": 1} x',
+        b'{"a": 1}{"a": 1}',
+        b"// comment\n{}",
+        b'{"a": NaN}',
+        b'{"a": Infinity}',
+        b'{"a": -Infinity}',
+        b'{"models": [], "models": []}',
+        b'{"models": [{"a": 1, "\\u0061": 2}]}',
+        b'{"a": "\x80"}',
+        b'{"a": "\xed\xa0\x80"}',
+        b'{"a": "\\ud800"}',
+        b'{"\\udfff": 1}',
+        b'{"a": "tab\t"}',
+        b'\xef\xbb\xbf{"a": 1}',
+        '{"a": 1}'.encode("utf-16"),
+        b'{"a": ' + b"1" * 5000 + b"}",
+        b"[" * 33 + b"]" * 33,
+        b'{"a":' * 33 + b"1" + b"}" * 33,
+        b"[" * 100_000,
+    ],
+    ids=lambda raw: repr(raw[:20]),
+)
+async def test_what_is_not_json_of_the_safe_kind_is_malformed(gateway: Gateway, raw: bytes) -> None:
+    alice = gateway.user("alice")
+    problem(await alice.create(raw), 400, "malformed-json")
+    problem(await alice.update(raw), 400, "malformed-json")
+
+
+@RUN
+async def test_thirty_two_levels_are_not_too_deep(gateway: Gateway) -> None:
+    alice = gateway.user("alice")
+    problem(await alice.create(b"[" * 32 + b"]" * 32), 422, "schema-violation")
+
+
+# The order of the checks
+
+
+@RUN
+async def test_the_token_is_checked_before_the_body_is_sent(gateway: Gateway) -> None:
+    framings = (f"Content-Length: {1024 * MIB}", "Content-Length: 10", "Transfer-Encoding: chunked")
+    for method, path, _ in guarded(gateway):
+        for framing in framings:
+            for junk in ((), ("Authorization: Bearer junk",)):
+                head = gateway.head(method, path, JSON, framing, *junk, auth=False)
+                answer = await gateway.send(head)
+                code = "invalid-token" if junk else "missing-token"
+                expect(method, answer, 401, code)
+
+
+@RUN
+async def test_nothing_of_a_request_is_judged_before_its_token(gateway: Gateway) -> None:
+    for method, path in (("POST", CREATE_PATH), ("PUT", UPDATE_PATH)):
+        for sent, headers in (
+            (b"{", {}),
+            (b"\xff", {"Content-Type": "text/plain"}),
+            (b"{}", {"Content-Encoding": "gzip"}),
+            (b"{}", {"If-Match": "junk"}),
+            (valid_body_of(MIB + 1), {}),
+        ):
+            problem(await gateway.call(method, path, sent, headers), 401, "missing-token")
+    problem(await gateway.call("GET", f"{READ_PATH}?include=x"), 401, "missing-token")
+    problem(await gateway.call("GET", f"{READ_PATH}?include=%FF"), 401, "missing-token")
+
+
+@RUN
+async def test_after_a_refusal_the_connection_goes_on_or_says_that_it_does_not(
+    gateway: Gateway,
+) -> None:
+    sent = json.dumps(body()).encode()
+    length = f"Content-Length: {len(sent)}"
+    for refused, status in (
+        (gateway.head("POST", CREATE_PATH, "Content-Type: a/b", length), b"415"),
+        (gateway.head("POST", CREATE_PATH, JSON, length, auth=False), b"401"),
+        (gateway.head("POST", READ_PATH, JSON, length), b"405"),
+    ):
+        reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+        try:
+            writer.write(refused + sent)
+            head = await reader.readuntil(b"\r\n\r\n")
+            assert head.split()[1] == status
+            if b"\r\nConnection: close" in head:
+                continue
+            found = re.search(rb"\r\nContent-Length: (\d+)", head)
+            assert found
+            await reader.readexactly(int(found[1]))
+            writer.write(gateway.head("GET", OPENAPI_PATH, auth=False))
+            assert (await reader.readline()).split()[1:2] == [b"200"]
+        finally:
+            writer.close()
+            await asyncio.gather(writer.wait_closed(), return_exceptions=True)
+
+
+# Outages
+
+
+@RUN
+@pytest.mark.usefixtures("impatient")
+async def test_a_store_that_is_back_is_used_without_a_restart(
+    make_gateway: MakeGateway, tmp_path: Path, database_name: str
+) -> None:
+    with Mongod(tmp_path / "mongod") as mongod:
+        client: Any = AsyncIOMotorClient(mongod.uri, serverSelectionTimeoutMS=200)
+        try:
+            gateway = await make_gateway(database=client[database_name])
+            alice = gateway.user("alice")
+            created = await alice.create(body(entry(key=OPAQUE)))
+            mongod.stop()
+            refused = await alice.read()
+            problem(refused, 503, "storage-unavailable")
+            assert refused.headers["Retry-After"].isdecimal()
+            problem(await alice.update(body()), 503, "storage-unavailable")
+            assert (await gateway.call("GET", OPENAPI_PATH)).code == 200
+            mongod.start()
+            found = await alice.read()
+            for _ in range(50):  # The driver looks again twice a second.
+                if found.code == 200:
+                    break
+                found = await alice.read()
+            assert found.headers["ETag"] == created.headers["ETag"]
+        finally:
+            client.close()
+
+
+@RUN
+async def test_while_the_authorization_server_is_down_nobody_new_comes_in(
+    gateway: Gateway,
+) -> None:
+    await gateway.stop_authorization_server()
+    for token in (gateway.token(), "junk"):
+        for method, path, _ in guarded(gateway):
+            answer = await call(gateway, method, path, {"Authorization": f"Bearer {token}"})
+            expect(method, answer, 503, "authorization-server-unavailable")
+            assert answer.headers["Retry-After"].isdecimal()
+            assert "WWW-Authenticate" not in answer.headers
+    problem(await gateway.call("GET", READ_PATH), 401, "missing-token")
+    gateway.start_authorization_server()
+    assert (await gateway.user("alice").create(body())).code == 201
+
+
+# 500
+
+
+@RUN
+async def test_refused_client_credentials_are_the_operators_affair(
+    make_gateway: MakeGateway, caplog: pytest.LogCaptureFixture
+) -> None:
+    wrong = "wr:ong%" + CLIENT_SECRET
+    gateway = await make_gateway(client_secret=wrong)
+    token = gateway.token()
+    answer = await call(gateway, "GET", READ_PATH, {"Authorization": f"Bearer {token}"})
+    problem(answer, 500, "internal-error")
+    assert "WWW-Authenticate" not in answer.headers
+    [record] = [r for r in caplog.records if r.name == "aiconfig_plugin" and r.levelname == "ERROR"]
+    story = caplog.handler.format(record)
+    assert "AICONFIG_CLIENT_ID" in story and "refused" in story
+    assert wrong not in caplog.text and CLIENT_SECRET not in caplog.text
+    assert token not in caplog.text
+
+
+@RUN
+@pytest.mark.parametrize("settings", [{}, {"serve_traceback": True, "debug": True}])
+async def test_an_unexpected_error_tells_the_log_all_and_the_client_nothing(
+    make_gateway: MakeGateway, caplog: pytest.LogCaptureFixture, settings: dict[str, Any]
+) -> None:
+    settings = {**settings, **({"autoreload": False} if settings else {})}
+
+    async def authenticate(_request: HTTPServerRequest) -> Principal:
+        raise ZeroDivisionError("the whole story")
+
+    gateway = await make_gateway(authenticate=authenticate, app_settings=settings)
+    for method, path, _ in guarded(gateway):
+        caplog.clear()
+        answer = await call(gateway, method, f"{path}?access_token=t0ken")
+        expect(method, answer, 500, "internal-error")
+        told = str(answer.headers) + answer.body.decode()
+        for word in ("story", "ZeroDivision", "Traceback", "authenticate"):
+            assert word not in told
+        [record] = [r for r in caplog.records if r.name == "aiconfig_plugin"]
+        story = caplog.handler.format(record)
+        assert record.levelno == logging.ERROR
+        assert "ZeroDivisionError: the whole story" in story and "Traceback" in story
+        assert f"{method} {path}" in story
+        assert "t0ken" not in story
+
+
+@RUN
+@pytest.mark.parametrize(
+    ("raised", "status", "code"),
+    [
+        (HTTPError(401, "story"), 401, "invalid-token"),
+        (asyncio.TimeoutError("story"), 500, "internal-error"),
+        (KeyError("story"), 500, "internal-error"),
+    ],
+    ids=["401", "timeout", "other"],
+)
+async def test_what_a_host_raises_becomes_one_of_our_errors(
+    make_gateway: MakeGateway, raised: Exception, status: int, code: str
+) -> None:
+    async def authenticate(_request: HTTPServerRequest) -> Principal:
+        raise raised
+
+    gateway = await make_gateway(authenticate=authenticate)
+    answer = await call(gateway, "GET", READ_PATH)
+    problem(answer, status, code)
+    assert b"story" not in answer.body
+
+
+@RUN
+@pytest.mark.parametrize("status", [403, 404, 429, 451])
+async def test_a_refusal_of_the_hosts_own_keeps_its_status_and_says_no_more(
+    make_gateway: MakeGateway, caplog: pytest.LogCaptureFixture, status: int
+) -> None:
+    async def authenticate(_request: HTTPServerRequest) -> Principal:
+        raise HTTPError(status, "story")
+
+    gateway = await make_gateway(authenticate=authenticate)
+    answer = await call(gateway, "GET", READ_PATH)
+    assert answer.code == status
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    document = json.loads(answer.body)
+    assert set(document) == {"type", "title", "status"}
+    assert (document["type"], document["status"]) == ("about:blank", status)
+    assert not [record for record in caplog.records if record.exc_info]

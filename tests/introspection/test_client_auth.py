@@ -1,0 +1,245 @@
+"""The gateway proves who it is to the authorization server, over TLS that is always checked."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import time
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import NameOID
+from joserfc import jwt
+from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
+from tornado.httpserver import HTTPServer
+from tornado.ioloop import IOLoop
+from tornado.testing import bind_unused_port
+from tornado.web import Application, RequestHandler
+
+from aiconfig_plugin import AuthorizationServerUnavailable, Settings
+from aiconfig_plugin.errors import ConfigurationError
+from aiconfig_plugin.introspection.authenticator import IntrospectionAuthenticator
+from aiconfig_plugin.introspection.client_auth import ASSERTION_LIFETIME, load_client_key
+from tests.support.incoming import RUN, server
+from tests.support.scripted_server import ScriptedServer, active
+
+__all__ = ["server"]
+
+ISSUER = "https://issuer.example"
+JWT_BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+
+
+def write(path: Path, content: Any, mode: int = 0o600) -> Path:
+    text = content if isinstance(content, str) else json.dumps(content)
+    path.write_text(text, encoding="utf-8")
+    path.chmod(mode)
+    return path
+
+
+def pem(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey, password: bytes | None = None) -> str:
+    encryption: serialization.KeySerializationEncryption = serialization.NoEncryption()
+    if password:
+        encryption = serialization.BestAvailableEncryption(password)
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption
+    ).decode()
+
+
+def settings(path: Path, **given: Any) -> Settings:
+    return Settings(
+        **{
+            "issuer": ISSUER,
+            "introspection_endpoint": f"{ISSUER}/introspect",
+            "client_id": "gateway",
+            "client_auth_method": "private_key_jwt",
+            "client_key": path,
+        }
+        | given
+    )
+
+
+EC = ECKey.generate_key("P-256")
+RSA = RSAKey.generate_key(2048)
+KEYS = {
+    "ec-jwk": (EC.as_dict(private=True) | {"kid": "k1", "use": "sig"}, "ES256", EC),
+    "ec-jwk-alg": (EC.as_dict(private=True) | {"alg": "ES256"}, "ES256", EC),
+    "ec-pem": (EC.as_pem(private=True).decode(), "ES256", EC),
+    "rsa-jwk": (RSA.as_dict(private=True), "RS256", RSA),
+    "rsa-jwk-alg": (RSA.as_dict(private=True) | {"alg": "PS256"}, "PS256", RSA),
+    "rsa-pem": (RSA.as_pem(private=True).decode(), "RS256", RSA),
+}
+
+
+@pytest.mark.parametrize("name", KEYS)
+@RUN
+async def test_each_call_carries_a_fresh_assertion_for_the_issuer(
+    server: ScriptedServer, tmp_path: Path, name: str
+) -> None:
+    content, algorithm, key = KEYS[name]
+    path = write(tmp_path / "key", content)
+    authenticator = IntrospectionAuthenticator(settings(path, introspection_endpoint=server.url))
+    await authenticator.start()
+    try:
+        for token in ("a", "b"):
+            server.script(token, active())
+            await authenticator.authenticate(token)
+    finally:
+        await authenticator.close()
+    seen = set()
+    for call in server.calls:
+        assert set(call.form) == {"token", "client_assertion_type", "client_assertion"}
+        assert call.form["client_assertion_type"] == [JWT_BEARER]
+        assert "Authorization" not in call.headers
+        found = jwt.decode(call.form["client_assertion"][0], key, algorithms=[algorithm])
+        kid = content.get("kid") if isinstance(content, dict) else None
+        assert found.header.get("kid") == kid
+        claims = found.claims
+        assert claims["iss"] == claims["sub"] == "gateway"
+        assert claims["aud"] == ISSUER
+        assert claims["exp"] == claims["iat"] + ASSERTION_LIFETIME
+        assert abs(claims["iat"] - time.time()) < 30
+        seen.add(claims["jti"])
+    assert len(seen) == 2
+
+
+SMALL = rsa.generate_private_key(public_exponent=65537, key_size=1024)
+REFUSED = {
+    "empty": "",
+    "not a key": "hello",
+    "not JSON": "{",
+    "no object": "[]",
+    "public JWK": EC.as_dict(private=False),
+    "public PEM": RSA.as_pem(private=False).decode(),
+    "symmetric": OctKey.generate_key(256).as_dict(private=True),
+    "no signing curve": OKPKey.generate_key("X25519").as_dict(private=True),
+    "a set": {"keys": [EC.as_dict(private=True)]},
+    "pass phrase": pem(ec.generate_private_key(ec.SECP256R1()), b"secret"),
+    "odd curve": pem(ec.generate_private_key(ec.SECP256K1())),
+    "other alg": EC.as_dict(private=True) | {"alg": "RS256"},
+    "none": RSA.as_dict(private=True) | {"alg": "none"},
+    "HMAC": RSA.as_dict(private=True) | {"alg": "HS256"},
+    "for encryption": EC.as_dict(private=True) | {"use": "enc"},
+    "broken": EC.as_dict(private=True) | {"d": "AAAA"},
+    "small": pem(SMALL),
+}
+
+
+@pytest.mark.filterwarnings("ignore::joserfc.errors.SecurityWarning")
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_key_that_cannot_sign_stops_the_start_and_is_not_shown(tmp_path: Path, name: str) -> None:
+    path = write(tmp_path / "key", REFUSED[name])
+    with pytest.raises(ConfigurationError, match="AICONFIG_CLIENT_KEY") as caught:
+        IntrospectionAuthenticator(settings(path))
+    assert str(path) in caught.value.detail
+    assert caught.value.__cause__ is None
+    secret = EC.as_dict(private=True)["d"]
+    assert secret not in caught.value.detail
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o666])
+def test_a_key_that_others_may_read_is_refused(tmp_path: Path, mode: int) -> None:
+    path = write(tmp_path / "key", EC.as_dict(private=True), mode)
+    with pytest.raises(ConfigurationError, match=f"mode {mode:04o}"):
+        load_client_key(path)
+
+
+def test_what_is_missing_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="AICONFIG_CLIENT_KEY: .*No such file"):
+        load_client_key(tmp_path / "none")
+    for given, name in (
+        ({"client_key": None}, "AICONFIG_CLIENT_KEY"),
+        ({"client_auth_method": "client_secret_basic"}, "AICONFIG_CLIENT_SECRET"),
+        ({"client_id": None}, "AICONFIG_CLIENT_ID"),
+        ({"issuer": None}, "AICONFIG_ISSUER"),
+    ):
+        with pytest.raises(ConfigurationError, match=f"{name} is not set"):
+            IntrospectionAuthenticator(settings(tmp_path / "none", **given))
+
+
+class TLSServer:
+    """An introspection endpoint with a certificate that it has signed itself."""
+
+    def __init__(self, folder: Path) -> None:
+        key = ec.generate_private_key(ec.SECP256R1())
+        self.certificate = write(folder / "ca.pem", certificate(key))
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(self.certificate, write(folder / "tls.key", pem(key)))
+        socket, port = bind_unused_port()
+        self.url = f"https://127.0.0.1:{port}/introspect"
+        self._http = HTTPServer(Application([("/introspect", _Active)]), ssl_options=context)
+        self._http.add_socket(socket)
+
+    async def stop(self) -> None:
+        self._http.stop()
+        await self._http.close_all_connections()
+
+
+class _Active(RequestHandler):
+    def post(self) -> None:
+        self.finish({"active": True, "sub": "alice"})
+
+
+def certificate(key: ec.EllipticCurvePrivateKey) -> str:
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(timezone.utc)
+    built = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False
+        )
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    return built.public_bytes(serialization.Encoding.PEM).decode()
+
+
+@pytest.fixture
+def tls(io_loop: IOLoop, tmp_path: Path) -> Iterator[TLSServer]:
+    async def make() -> TLSServer:
+        return TLSServer(tmp_path)
+
+    made = io_loop.run_sync(make)
+    yield made
+    io_loop.run_sync(made.stop)
+
+
+@RUN
+async def test_a_certificate_is_checked_against_the_ca_file_and_never_not(
+    tls: TLSServer, tmp_path: Path
+) -> None:
+    given = {"client_auth_method": "client_secret_basic", "client_secret": "s"}
+    for ca_file in (tls.certificate, None):
+        wanted = settings(tmp_path, introspection_endpoint=tls.url, ca_file=ca_file, **given)
+        authenticator = IntrospectionAuthenticator(wanted)
+        await authenticator.start()
+        try:
+            if ca_file:
+                assert (await authenticator.authenticate("t")).subject == "alice"
+            else:
+                with pytest.raises(AuthorizationServerUnavailable):
+                    await authenticator.authenticate("t")
+        finally:
+            await authenticator.close()
+
+
+@pytest.mark.parametrize("content", ["", "hello", None])
+def test_a_ca_file_without_certificates_stops_the_start(tmp_path: Path, content: Any) -> None:
+    path = tmp_path / "ca.pem"
+    if content is not None:
+        write(path, content)
+    given = {"client_auth_method": "client_secret_basic", "client_secret": "s", "ca_file": path}
+    with pytest.raises(ConfigurationError, match="AICONFIG_CA_FILE"):
+        IntrospectionAuthenticator(settings(path, **given))

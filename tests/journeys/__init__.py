@@ -1,1 +1,0 @@
-"""Whole journeys: a real store, a real authorization server, a real gateway, over real sockets."""

@@ -1,0 +1,314 @@
+"""A gateway as an operator would run it, with everything that it needs, on loopback ports."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tornado.httpclient import AsyncHTTPClient, HTTPResponse
+from tornado.httpserver import HTTPServer
+from tornado.httputil import HTTPHeaders
+from tornado.netutil import bind_sockets
+from tornado.routing import URLSpec
+from tornado.testing import bind_unused_port
+from tornado.web import Application
+
+from aiconfig_plugin import AIConfigPlugin, Settings
+from aiconfig_plugin.demo.authorization_server import AuthorizationServer
+from aiconfig_plugin.demo.oauth_handlers import application
+from aiconfig_plugin.errors import AIConfigError
+from aiconfig_plugin.keys.keyring_file import create_keyring
+
+READ, WRITE = "ai-config:read", "ai-config:write"
+BOTH = f"{READ} {WRITE}"
+USERS = {"alice": "wonderland", "bob": "builder"}
+CLIENT_ID, CLIENT_SECRET = "gateway", "s:e%c+r et/é"
+
+API = "/api/v1"
+CREATE_PATH = f"{API}/create/ai-model-config"
+READ_PATH = f"{API}/get/ai-model-config"
+UPDATE_PATH = f"{API}/update/ai-model-config"
+DELETE_PATH = f"{API}/delete/ai-model-config"
+OPENAPI_PATH = f"{READ_PATH}/openapi.json"
+
+MIB = 1024 * 1024
+
+# What a client has encrypted by its own means: it is not a key, and opens nothing.
+OPAQUE = "gAAAAABmY2lwaGVydGV4dCBvZiBhIGNsaWVudA=="
+
+
+def entry(
+    model: str = "gpt-4", *, provider: str = "OpenAI", type: str = "chat", paid: bool = True,
+    **key: str | None,
+) -> dict[str, Any]:  # fmt: skip
+    """One entry of a request body; ``key=`` is its ``apiKeyEncrypted``, absent unless given."""
+    sent = {"apiKeyEncrypted": key["key"]} if key else {}
+    return {"provider": provider, "type": type, "model": model, **sent, "isPaid": paid}
+
+
+def body(*entries: dict[str, Any], prompt: str = "You are a helpful AI assistant.") -> Any:
+    return {"models": list(entries or [entry()]), "system_prompt": prompt}
+
+
+def valid_body_of(size: int) -> bytes:
+    """A body that could be stored, made ``size`` bytes long by white space."""
+    return json.dumps(body()).encode().ljust(size)
+
+
+@dataclass(frozen=True)
+class RawResponse:
+    """What came back over a plain socket; like Tornado's, but nothing is interpreted."""
+
+    code: int
+    headers: HTTPHeaders
+    body: bytes
+
+
+class Gateway:
+    """An authorization server, the plugin, and a Tornado application that it is mounted in.
+
+    ``routes`` and ``app_settings`` make the application, ``http`` the server; further keywords
+    are settings of the plugin.
+    """
+
+    def __init__(
+        self,
+        mongodb_uri: str,
+        database_name: str,
+        keyring: Path,
+        *,
+        routes: list[Any] | None = None,
+        app_settings: Mapping[str, Any] | None = None,
+        http: Mapping[str, Any] | None = None,
+        database: Any = None,
+        authenticate: Any = None,
+        **settings: Any,
+    ) -> None:
+        self._issuer_socket, self._issuer_port = bind_unused_port()
+        self._socket, self.port = bind_unused_port()
+        self.issuer = f"http://127.0.0.1:{self._issuer_port}"
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.authorization_server = AuthorizationServer(
+            self.issuer,
+            gateway_client=(CLIENT_ID, CLIENT_SECRET),
+            users=USERS,
+            redirect_uris=[f"{self.url}/"],
+        )
+        self._issuer_http: HTTPServer | None = None
+        if not keyring.exists():
+            create_keyring(keyring)
+        given = {
+            "mongodb_uri": mongodb_uri,
+            "mongodb_database": database_name,
+            "keyring": keyring,
+            "issuer": self.issuer,
+            "introspection_endpoint": f"{self.issuer}/introspect",
+            "client_id": CLIENT_ID,
+            "client_secret": CLIENT_SECRET,
+            **settings,
+        }
+        self.settings = Settings(**given)
+        self.plugin = AIConfigPlugin(self.settings, database=database, authenticate=authenticate)
+        self.app = Application(routes or [], **(app_settings or {}))
+        self.http = HTTPServer(self.app, **(http or {}))
+
+    async def start(self, *, mount: bool = True) -> None:
+        self.client = AsyncHTTPClient(force_instance=True, defaults={"request_timeout": 60})
+        self.start_authorization_server()
+        if mount:
+            self.plugin.mount(self.app)
+        self.http.add_socket(self._socket)
+        await self.plugin.start()
+
+    async def close(self) -> None:
+        self.http.stop()
+        await self.http.close_all_connections()
+        await self.plugin.close()
+        await self.stop_authorization_server()
+        self.client.close()
+        self._socket.close()
+        self._issuer_socket.close()
+
+    def start_authorization_server(self) -> None:
+        if self._issuer_socket.fileno() < 0:
+            [self._issuer_socket] = bind_sockets(self._issuer_port, "127.0.0.1")
+        self._issuer_http = HTTPServer(application(self.authorization_server))
+        self._issuer_http.add_socket(self._issuer_socket)
+
+    async def stop_authorization_server(self) -> None:
+        if self._issuer_http is not None:
+            self._issuer_http.stop()
+            await self._issuer_http.close_all_connections()
+            self._issuer_http = None
+
+    def token(self, user: str = "alice", scope: str = BOTH) -> str:
+        token: str = self.authorization_server.issue(user, scope)["access_token"]
+        return token
+
+    def auth(self, user: str = "alice", scope: str = BOTH) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.token(user, scope)}"}
+
+    def user(self, name: str) -> User:
+        return User(self, self.auth(name))
+
+    def routes(self) -> dict[str, URLSpec]:
+        """The plugin's routes by their path."""
+        specs = {spec.reverse(): spec for spec in self.plugin.handlers()}
+        return {path: spec for path, spec in specs.items() if path is not None}
+
+    async def call(
+        self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None
+    ) -> HTTPResponse:
+        """Send a request as it is told; ``body`` is sent as JSON unless it is bytes."""
+        sent = HTTPHeaders(headers or {})
+        if body is not None and not isinstance(body, bytes):
+            body = json.dumps(body).encode()
+        if body is not None and "Content-Type" not in sent:
+            sent["Content-Type"] = "application/json"
+        return await self.client.fetch(
+            self.url + path,
+            method=method,
+            headers=sent,
+            body=body,
+            raise_error=False,
+            follow_redirects=False,
+            decompress_response=False,
+            allow_nonstandard_methods=True,
+        )
+
+    async def send(self, *parts: bytes) -> RawResponse:
+        """Send bytes over a socket of their own and return the answer.
+
+        The answer is read while the rest may still be under way, as a careful client does.
+        """
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        sending = asyncio.create_task(_send(writer, parts))
+        try:
+            return parse_response(await _read_response(reader, parts[0]))
+        finally:
+            sending.cancel()
+            await asyncio.gather(sending, return_exceptions=True)
+            writer.close()
+            await asyncio.gather(writer.wait_closed(), return_exceptions=True)
+
+    def head(self, method: str, path: str, *headers: str, auth: bool = True) -> bytes:
+        """The head of a request for :meth:`send`."""
+        lines = [f"{method} {path} HTTP/1.1", f"Host: 127.0.0.1:{self.port}", *headers]
+        if auth:
+            lines.append(f"Authorization: Bearer {self.token()}")
+        return ("\r\n".join(lines) + "\r\n\r\n").encode()
+
+
+class User:
+    """One user's calls, each with the same token."""
+
+    def __init__(self, gateway: Gateway, auth: dict[str, str]) -> None:
+        self.gateway = gateway
+        self.auth = auth
+
+    async def create(self, body: Any, **headers: str) -> HTTPResponse:
+        return await self._call("POST", CREATE_PATH, body, headers)
+
+    async def read(self, include: str | None = None, **headers: str) -> HTTPResponse:
+        query = "" if include is None else f"?include={include}"
+        return await self._call("GET", READ_PATH + query, None, headers)
+
+    async def update(self, body: Any, **headers: str) -> HTTPResponse:
+        return await self._call("PUT", UPDATE_PATH, body, headers)
+
+    async def delete(self, **headers: str) -> HTTPResponse:
+        return await self._call("DELETE", DELETE_PATH, None, headers)
+
+    async def keys(self) -> dict[str, str | None]:
+        """The stored keys by model."""
+        response = await self.read("apiKeyEncrypted")
+        assert response.code == 200, response.body
+        return {m["model"]: m["apiKeyEncrypted"] for m in json.loads(response.body)["models"]}
+
+    async def states(self) -> dict[str, str]:
+        """The states of the keys by model."""
+        response = await self.read("keyState")
+        assert response.code == 200, response.body
+        return {m["model"]: m["keyState"] for m in json.loads(response.body)["models"]}
+
+    async def _call(
+        self, method: str, path: str, body: Any, headers: Mapping[str, str]
+    ) -> HTTPResponse:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return await self.gateway.call(method, path, body, {**self.auth, **named})
+
+
+def problem(response: HTTPResponse | RawResponse, status: int, code: str) -> dict[str, Any]:
+    """Check that this is the problem document ``code`` and nothing more; return it."""
+    assert response.code == status, (response.code, response.body)
+    assert response.headers["Content-Type"] == "application/problem+json"
+    assert response.headers["Cache-Control"] == "no-store"
+    assert response.headers["X-Content-Type-Options"] == "nosniff"
+    assert "Authorization" in re.split(r",\s*", response.headers["Vary"])
+    assert "ETag" not in response.headers
+    document: dict[str, Any] = json.loads(response.body)
+    assert document["type"] == f"urn:aiconfig:problem:{code}", document
+    assert document["title"] == PROBLEMS[code].title
+    assert document["status"] == status == PROBLEMS[code].status
+    allowed = {"type", "title", "status"}
+    if status != 500:
+        allowed.add("detail")
+        assert isinstance(document["detail"], str) and document["detail"]
+    if status == 422:
+        allowed.add("errors")
+        assert 1 <= len(document["errors"]) <= 50
+        for error in document["errors"]:
+            assert set(error) == {"pointer", "code", "detail"}
+            assert all(isinstance(value, str) for value in error.values())
+    assert set(document) == allowed, document
+    return document
+
+
+def parse_response(received: bytes) -> RawResponse:
+    head, _, rest = received.partition(b"\r\n\r\n")
+    first, _, lines = head.decode("latin-1").partition("\r\n")
+    return RawResponse(int(first.split()[1]), HTTPHeaders.parse(lines), rest)
+
+
+def _problems(error: type[AIConfigError]) -> dict[str, type[AIConfigError]]:
+    found = {error.code: error} if error.title != AIConfigError.title else {}
+    for child in error.__subclasses__():
+        found.update(_problems(child))
+    return found
+
+
+PROBLEMS = {AIConfigError.code: AIConfigError, **_problems(AIConfigError)}
+"""Every error that a client may see, by its code."""
+
+
+async def _send(writer: asyncio.StreamWriter, parts: tuple[bytes, ...]) -> None:
+    try:
+        for part in parts:
+            writer.write(part)
+            await writer.drain()
+    except ConnectionError:
+        pass  # The server has read enough; its answer says why.
+
+
+async def _read_response(reader: asyncio.StreamReader, request: bytes) -> bytes:
+    head = await reader.readuntil(b"\r\n\r\n")
+    while head.startswith(b"HTTP/1.1 100"):
+        head = await reader.readuntil(b"\r\n\r\n")
+    if request.startswith(b"HEAD "):
+        return head
+    length = re.search(rb"\r\nContent-Length: (\d+)\r\n", head, re.IGNORECASE)
+    return head + (await reader.readexactly(int(length[1])) if length else b"")
+
+
+def closed_port() -> int:
+    """A loopback port that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

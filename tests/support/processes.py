@@ -1,0 +1,169 @@
+"""Programs of ours as processes of their own, and the authorization server beside them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import subprocess
+import sysconfig
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tornado.httpserver import HTTPServer
+from tornado.testing import bind_unused_port
+
+from aiconfig_plugin.demo.authorization_server import AuthorizationServer
+from aiconfig_plugin.demo.oauth_handlers import application
+from tests.support.gateway import CLIENT_ID, CLIENT_SECRET, USERS
+
+PATIENCE = 60.0
+"""Seconds after which a process that does not do what is waited for fails the test."""
+
+
+def aiconfig() -> str:
+    """The path of the installed command."""
+    found = shutil.which("aiconfig", path=sysconfig.get_path("scripts"))
+    assert found, "the command aiconfig is not installed beside this Python"
+    return found
+
+
+def need(tool: str) -> str:
+    """Return the path of a tool, or skip; REQUIRE_EVERY_TOOL makes that a failure."""
+    found = shutil.which(tool)
+    if found is None:
+        if os.environ.get("REQUIRE_EVERY_TOOL"):
+            pytest.fail(f"{tool} is not installed")
+        pytest.skip(f"{tool} is not installed")
+    return found
+
+
+def environment(**settings: str) -> dict[str, str]:
+    """This process's environment with these settings of aiconfig and no others."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("AICONFIG_")}
+    return {**kept, **{f"AICONFIG_{name.upper()}": value for name, value in settings.items()}}
+
+
+def _hear_ctrl_c() -> None:
+    """Undo what a background job inherits from its shell: SIGINT ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+class Program:
+    """A process whose output goes to files, so that it never blocks on a pipe."""
+
+    def __init__(self, command: Sequence[str], env: Mapping[str, str], directory: Path) -> None:
+        directory.mkdir(exist_ok=True)
+        self._out, self._err = directory / "stdout", directory / "stderr"
+        with self._out.open("wb") as out, self._err.open("wb") as err:
+            self._process = subprocess.Popen(
+                command,
+                env=env,
+                cwd=directory,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                start_new_session=True,
+                preexec_fn=_hear_ctrl_c,
+            )
+        self.pid = self._process.pid
+
+    @property
+    def out(self) -> str:
+        return self._out.read_text(encoding="utf-8")
+
+    @property
+    def err(self) -> str:
+        return self._err.read_text(encoding="utf-8")
+
+    def wait_for(self, text: str) -> str:
+        """Return what it has printed once ``text`` is part of it."""
+        deadline = time.monotonic() + PATIENCE
+        while text not in self.out:
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                pytest.fail(f"{text!r} was not printed: {self.out}\n{self.err}")
+            time.sleep(0.02)
+        return self.out
+
+    def end(self, number: int = signal.SIGTERM) -> int:
+        """Send a signal and return the exit code."""
+        if self._process.poll() is None:
+            self._process.send_signal(number)
+        return self._process.wait(PATIENCE)
+
+    def kill(self) -> None:
+        if self._process.poll() is None:
+            # Its way out ends what it has started; only one that hangs is ended by force.
+            self._process.terminate()
+            try:
+                self._process.wait(20)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+
+
+@contextmanager
+def program(command: Sequence[str], env: Mapping[str, str], directory: Path) -> Iterator[Program]:
+    started = Program(command, env, directory)
+    try:
+        yield started
+    finally:
+        started.kill()
+
+
+@contextmanager
+def authorization_server() -> Iterator[AuthorizationServer]:
+    """An authorization server in a thread of its own."""
+    listener, port = bind_unused_port()
+    server = AuthorizationServer(
+        f"http://127.0.0.1:{port}",
+        gateway_client=(CLIENT_ID, CLIENT_SECRET),
+        users=USERS,
+        redirect_uris=[f"http://127.0.0.1:{port}/callback"],
+    )
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+
+    async def serve() -> HTTPServer:
+        http = HTTPServer(application(server))
+        http.add_socket(listener)
+        return http
+
+    async def end(http: HTTPServer) -> None:
+        http.stop()
+        await http.close_all_connections()
+
+    def run(coroutine: Any) -> Any:
+        return asyncio.run_coroutine_threadsafe(coroutine, loop).result(PATIENCE)
+
+    http = run(serve())
+    try:
+        yield server
+    finally:
+        run(end(http))
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+        listener.close()
+
+
+def settings_for(
+    server: AuthorizationServer, mongodb_uri: str, database: str, keyring: Path
+) -> dict[str, str]:
+    """The settings of a gateway beside that server, for :func:`environment`."""
+    return {
+        "mongodb_uri": mongodb_uri,
+        "mongodb_database": database,
+        "keyring": str(keyring),
+        "issuer": server.issuer,
+        "introspection_endpoint": f"{server.issuer}/introspect",
+        "client_id": CLIENT_ID,
+        "client_secret": CLIENT_SECRET,
+    }
