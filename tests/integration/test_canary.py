@@ -276,7 +276,7 @@ async def test_a_key_is_in_no_traceback_of_an_unexpected_error(
         raise RuntimeError("unexpected")
 
     if where == "service":
-        monkeypatch.setattr("aiconfig_plugin.vault.stored_jwe.encrypt", broken)
+        monkeypatch.setattr("aiconfig_plugin.keys.vault.stored_jwe.encrypt", broken)
     if where == "parse":
         monkeypatch.setattr("aiconfig_plugin.plugin.parse_submission", broken)
     with everything_logged(heard):
