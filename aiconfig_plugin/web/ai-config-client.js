@@ -1,4 +1,4 @@
-// The HTTP interface of aiconfig_plugin, for a browser or any other host with fetch and WebCrypto.
+// Client for the HTTP API of aiconfig_plugin. Needs fetch and, to seal keys, WebCrypto.
 
 export { MAX_API_KEY_BYTES, sealApiKey } from "./ai-config-seal.js";
 
@@ -7,8 +7,8 @@ export { MAX_API_KEY_BYTES, sealApiKey } from "./ai-config-seal.js";
 /** @typedef {"set" | "unset" | "unreadable"} KeyState */
 
 /**
- * One model of a configuration. In an update an `apiKeyEncrypted` that is absent keeps the stored
- * key, null removes it, and a string replaces it.
+ * One model of a configuration. In an update an absent `apiKeyEncrypted` keeps the stored key, null
+ * removes it, and a string replaces it.
  *
  * @typedef {object} ModelEntry
  * @property {string} provider
@@ -16,7 +16,7 @@ export { MAX_API_KEY_BYTES, sealApiKey } from "./ai-config-seal.js";
  * @property {string} model
  * @property {boolean} isPaid
  * @property {string | null} [apiKeyEncrypted]
- * @property {KeyState} [keyState] only in what is read
+ * @property {KeyState} [keyState] in responses only
  */
 
 /**
@@ -26,23 +26,23 @@ export { MAX_API_KEY_BYTES, sealApiKey } from "./ai-config-seal.js";
  */
 
 /**
- * One place in the body that is wrong; `pointer` is a JSON Pointer (RFC 6901).
+ * One error in a request body; `pointer` is a JSON Pointer (RFC 6901).
  * @typedef {{pointer: string, code: string, detail: string}} Violation
  */
 
 /**
- * Every failure of a call. `status` is the HTTP status, or 0 when no answer came at all.
+ * The error of every failed call. `status` is the HTTP status, or 0 if there was no response.
  *
  * | status | code |
  * | --- | --- |
- * | 0 | `network-error`: offline, or the server is not reachable |
+ * | 0 | `network-error`: offline, or the server is unreachable |
  * | 401 | `missing-token`, `invalid-token`: log in again |
- * | 412 | `revision-mismatch`: somebody else wrote in between |
- * | 422 | `schema-violation`, …: `errors` says where |
+ * | 412 | `revision-mismatch`: the configuration was changed in the meantime |
+ * | 422 | `schema-violation`, …: see `errors` |
  * | 503 | `storage-unavailable`, …: try again after `retryAfter` seconds |
  *
- * An answer that is no problem document (RFC 9457), a proxy's for example, has the code
- * `unexpected-response`.
+ * The code is `unexpected-response` if the response is not a problem document (RFC 9457), for
+ * example an error page of a proxy.
  */
 export class AIConfigError extends Error {
   /**
@@ -57,7 +57,7 @@ export class AIConfigError extends Error {
     this.title = title;
     this.detail = detail;
     this.errors = errors;
-    /** Seconds, or null where the server does not say. */
+    /** Seconds, or null if the response has no `Retry-After`. */
     this.retryAfter = retryAfter;
   }
 }
@@ -67,20 +67,20 @@ const PROBLEM = "urn:aiconfig:problem:";
 /**
  * One user's configuration on the server.
  *
- * Remembers the `ETag` of what it read or wrote last and sends it with the next write as
- * `If-Match`, so that a write over somebody else's change fails with 412 instead of undoing it.
+ * Remembers the `ETag` of the last read or write and sends it with the next write as `If-Match`, so
+ * that a write fails with 412 instead of overwriting a change made elsewhere.
  */
 export class AIConfigClient {
   #base;
   #getToken;
   #fetch;
 
-  /** The entity tag of the revision seen last; null when there is none. @type {string | null} */
+  /** The entity tag of the last known revision; null if there is none. @type {string | null} */
   etag = null;
 
   /**
    * @param {object} options
-   * @param {string} options.baseURL the plugin's prefix, for example `/api/v1`
+   * @param {string} options.baseURL the prefix of the plugin's routes, for example `/api/v1`
    * @param {() => string | Promise<string>} options.getToken returns the access token; called for
    *   every request
    * @param {typeof globalThis.fetch} [options.fetch]
@@ -92,9 +92,10 @@ export class AIConfigClient {
   }
 
   /**
-   * Read the configuration; without one it is an `AIConfigError` with the code `config-not-found`.
+   * Read the configuration. Throws an `AIConfigError` with the code `config-not-found` if there is
+   * none.
    *
-   * @param {{include?: ("apiKeyEncrypted" | "keyState")[]}} [options] what to add to every entry
+   * @param {{include?: ("apiKeyEncrypted" | "keyState")[]}} [options] members to add to every entry
    * @returns {Promise<AIConfig>}
    */
   async get({ include = [] } = {}) {
@@ -108,7 +109,7 @@ export class AIConfigClient {
   }
 
   /**
-   * Store the first configuration; where there is one already it is a 409, `config-exists`.
+   * Store the first configuration. Fails with 409 `config-exists` if there is one already.
    *
    * @param {AIConfig} config
    * @returns {Promise<AIConfig>} as it is stored, without keys
@@ -121,8 +122,8 @@ export class AIConfigClient {
    * Replace the configuration.
    *
    * @param {AIConfig} config
-   * @param {{ifMatch?: string | null}} [options] another entity tag than the one remembered, `*`
-   *   for any, or null for a write without a condition
+   * @param {{ifMatch?: string | null}} [options] replaces the remembered entity tag; `*`
+   *   matches any, null makes the write unconditional
    * @returns {Promise<AIConfig>} as it is stored, without keys
    */
   async update(config, { ifMatch = this.etag } = {}) {
@@ -140,7 +141,7 @@ export class AIConfigClient {
   }
 
   /**
-   * Read what `sealApiKey` needs.
+   * Fetch the encryption-key document for `sealApiKey`.
    * @returns {Promise<EncryptionKeyDocument>}
    */
   async encryptionKey() {
@@ -184,7 +185,7 @@ export class AIConfigClient {
  * @returns {never}
  */
 function failNetwork(cause) {
-  const detail = "The server could not be reached.";
+  const detail = "The server is unreachable.";
   throw new AIConfigError({ code: "network-error", status: 0, detail, cause });
 }
 

@@ -1,10 +1,11 @@
-// Small parts that the settings are made of. Nothing here is parsed from a string of HTML.
+// DOM helpers. No HTML is ever parsed from a string.
 
 /**
  * @template {keyof HTMLElementTagNameMap} Tag
  * @param {Tag} tag
  * @param {Record<string, string | number | boolean | null | ((event: any) => void)>} [attributes]
- *   a function listens to the event of that name; true is an empty attribute, false and null none
+ *   a function becomes a listener for the event of that name; true sets an empty attribute, false
+ *   and null set none
  * @param {...(Node | string)} children
  * @returns {HTMLElementTagNameMap[Tag]}
  */
@@ -57,7 +58,7 @@ export function iconButton(name, click) {
 
 /** @typedef {HTMLInputElement | HTMLTextAreaElement} Control */
 
-/** A control with its label, a hint and a place for what is wrong with it. */
+/** A form control with its label, hint and error message. */
 export class Field {
   #describedBy;
 
@@ -68,7 +69,7 @@ export class Field {
    * @param {Control} given.control
    * @param {string} [given.hint]
    * @param {string} [given.class]
-   * @param {string[]} [given.describedBy] ids of what else describes the control
+   * @param {string[]} [given.describedBy] ids of further elements that describe the control
    */
   constructor({ id, label, control, hint = "", class: kind = "", describedBy = [] }) {
     this.control = control;
@@ -82,7 +83,7 @@ export class Field {
     this.setError("");
   }
 
-  /** @param {string} text empty where nothing is wrong */
+  /** @param {string} text empty to clear the error */
   setError(text) {
     this.error.textContent = text;
     this.error.hidden = !text;

@@ -1,4 +1,4 @@
-// What the user has changed and not saved yet, and what of it goes to the server. No DOM here.
+// The unsaved state of the form and the request body that saves it. Uses no DOM.
 
 import { AIConfigError, MAX_API_KEY_BYTES } from "./ai-config-client.js";
 
@@ -6,13 +6,13 @@ import { AIConfigError, MAX_API_KEY_BYTES } from "./ai-config-client.js";
 /** @typedef {import("./ai-config-client.js").KeyState} KeyState */
 /** @typedef {import("./ai-config-client.js").ModelEntry} ModelEntry */
 
-/** In code points, as the server counts. */
+/** In code points, as on the server. */
 export const MAX_PROMPT = 32768;
 export const MAX_MODELS = 100;
 
 /**
- * `origin` is the saved entry that this one began as, or null for a new one. `newKey` is what was
- * typed; it is sealed when it is saved and forgotten then.
+ * `origin` is the saved entry that this one was made from, or null for a new one. `newKey` is the
+ * text of the key field; it is sealed when the draft is saved.
  *
  * @typedef {object} DraftEntry
  * @property {string} provider
@@ -27,8 +27,8 @@ export const MAX_MODELS = 100;
 /** @typedef {{models: DraftEntry[], prompt: string}} Draft */
 
 /**
- * What a user is told of an entry's key. `moved`: the stored key belongs to another provider than
- * the entry names now, and a key cannot change its provider.
+ * The key state shown for an entry. `moved`: the provider was changed, and a stored key is valid
+ * only for the provider it was stored for.
  * @typedef {KeyState | "moved"} KeyStatus
  */
 
@@ -92,13 +92,13 @@ export function keyStatus({ origin, provider }) {
 }
 
 /**
- * What a save does to an entry's key. `carry`: the entry has another type or model now, so the
- * server would not find the key by itself; it takes its own ciphertext back.
+ * What saving does to an entry's key. `carry`: the type or model was changed, so the server would
+ * not find the stored key by identity; its ciphertext is sent along.
  *
  * @param {DraftEntry} entry
  * @returns {"seal" | "remove" | "keep" | "carry"}
  */
-function keyFate(entry) {
+function keyOperation(entry) {
   if (entry.newKey.trim()) return "seal";
   if (entry.keyAction === "remove" || keyStatus(entry) === "moved") return "remove";
   if (isSameModel(entry, entry.origin)) return "keep";
@@ -106,7 +106,7 @@ function keyFate(entry) {
 }
 
 /**
- * Return the request body and, for each entry, the state that its key has once that is stored.
+ * Return the request body and, for each entry, the key state after it has been stored.
  *
  * @param {Draft} draft
  * @param {{seal: (apiKey: string) => Promise<string>, stored: () => Promise<AIConfig>}} given
@@ -114,19 +114,19 @@ function keyFate(entry) {
  * @throws {AIConfigError} for an API key that is too long
  */
 export async function submission(draft, { seal, stored }) {
-  refuseLongKeys(draft);
-  const fates = draft.models.map(keyFate);
-  const kept = fates.includes("carry") ? await stored() : null;
+  rejectLongKeys(draft);
+  const operations = draft.models.map(keyOperation);
+  const current = operations.includes("carry") ? await stored() : null;
   const models = draft.models.map(async (entry, n) => {
     const { provider, type, model, isPaid, origin } = entry;
     const plain = { provider: provider.trim(), type: type.trim(), model: model.trim(), isPaid };
-    switch (fates[n]) {
+    switch (operations[n]) {
       case "seal":
         return { ...plain, apiKeyEncrypted: await seal(entry.newKey.trim()) };
       case "remove":
         return { ...plain, apiKeyEncrypted: null };
       case "carry": {
-        const found = kept?.models.find((other) => origin && isSameModel(origin, other));
+        const found = current?.models.find((other) => origin && isSameModel(origin, other));
         return { ...plain, apiKeyEncrypted: found?.apiKeyEncrypted ?? null };
       }
       default:
@@ -134,14 +134,14 @@ export async function submission(draft, { seal, stored }) {
     }
   });
   const keyStates = draft.models.map((entry, n) => {
-    if (fates[n] === "seal") return "set";
-    return fates[n] === "remove" ? "unset" : (entry.origin?.keyState ?? "unset");
+    if (operations[n] === "seal") return "set";
+    return operations[n] === "remove" ? "unset" : (entry.origin?.keyState ?? "unset");
   });
   return { body: { models: await Promise.all(models), system_prompt: draft.prompt }, keyStates };
 }
 
 /** @param {Draft} draft */
-function refuseLongKeys(draft) {
+function rejectLongKeys(draft) {
   const errors = draft.models.flatMap(({ newKey }, n) => {
     if (new TextEncoder().encode(newKey.trim()).length <= MAX_API_KEY_BYTES) return [];
     const detail = `An API key has at most ${MAX_API_KEY_BYTES} bytes.`;
@@ -151,8 +151,8 @@ function refuseLongKeys(draft) {
 }
 
 /**
- * Put a draft on top of what somebody else has saved meanwhile: its entries keep the keys that are
- * stored now. Returns the names of the entries whose key is no longer there to be kept.
+ * Rebase a draft on a configuration that was saved since the draft was started. Returns the names
+ * of the entries that relied on a stored key that no longer exists.
  *
  * @param {Draft} draft
  * @param {AIConfig | null} saved
@@ -160,7 +160,7 @@ function refuseLongKeys(draft) {
 export function rebase(draft, saved) {
   const lost = [];
   for (const entry of draft.models) {
-    const before = keyFate(entry);
+    const before = keyOperation(entry);
     const { origin } = entry;
     entry.origin = saved?.models.find((other) => origin && isSameModel(origin, other)) ?? null;
     const keeps = before === "keep" || before === "carry";

@@ -1,4 +1,4 @@
-// One entry of the list: its fields, its key, and the buttons that move and remove it.
+// The view of one entry: its fields, its key, and the buttons that move and remove it.
 
 import { keyStatus, nameOf } from "./ai-config-draft.js";
 import { Field, button, h, iconButton } from "./ai-config-dom.js";
@@ -14,13 +14,13 @@ export const KEY_STATUS = {
   moved: "Needs re-entry",
 };
 
-/** @typedef {{changed: () => void, move: (by: -1 | 1) => void, remove: () => void}} Host */
+/** @typedef {{changed: () => void, move: (by: -1 | 1) => void, remove: () => void}} Callbacks */
 
 let lastId = 0;
 
 export class EntryView {
   #entry;
-  #host;
+  #callbacks;
   #id = `entry-${(lastId += 1)}`;
   #title = h("h3", { id: `${this.#id}-title` });
   #number = h("span", { class: "number", "aria-hidden": "true" });
@@ -29,17 +29,17 @@ export class EntryView {
   #keyActions = h("div", { class: "key-actions" });
 
   /**
-   * @param {DraftEntry} entry changed in place
-   * @param {Host} host
+   * @param {DraftEntry} entry modified in place
+   * @param {Callbacks} callbacks
    */
-  constructor(entry, host) {
+  constructor(entry, callbacks) {
     this.#entry = entry;
-    this.#host = host;
-    this.up = iconButton("up", () => host.move(-1));
-    this.down = iconButton("down", () => host.move(1));
-    this.remove = iconButton("remove", host.remove);
+    this.#callbacks = callbacks;
+    this.up = iconButton("up", () => callbacks.move(-1));
+    this.down = iconButton("down", () => callbacks.move(1));
+    this.remove = iconButton("remove", callbacks.remove);
 
-    /** By the member of the entry that it edits. @type {Record<string, Field>} */
+    /** By the member of the entry that the field edits. @type {Record<string, Field>} */
     this.fields = {
       provider: this.#text("provider", "Provider", { list: "providers" }),
       model: this.#text("model", "Model", { placeholder: "e.g. gpt-4" }),
@@ -65,7 +65,7 @@ export class EntryView {
   }
 
   /**
-   * Return the field of a member, where it can be seen.
+   * Return the field of a member, made visible.
    * @param {string} member
    */
   reveal(member) {
@@ -84,10 +84,10 @@ export class EntryView {
     this.down.disabled = index === count - 1;
     const name = nameOf(this.#entry);
     this.#title.textContent = name || "New model";
-    const called = name || `model ${index + 1}`;
-    label(this.up, `Move ${called} up`);
-    label(this.down, `Move ${called} down`);
-    label(this.remove, `Remove ${called}`);
+    const subject = name || `model ${index + 1}`;
+    label(this.up, `Move ${subject} up`);
+    label(this.down, `Move ${subject} down`);
+    label(this.remove, `Remove ${subject}`);
   }
 
   /**
@@ -103,7 +103,7 @@ export class EntryView {
     control.addEventListener("input", () => {
       this.#entry[name] = control.value;
       this.#showKey();
-      this.#host.changed();
+      this.#callbacks.changed();
     });
     return new Field({ id: `${this.#id}-${name}`, label: text, control });
   }
@@ -113,9 +113,9 @@ export class EntryView {
     control.checked = this.#entry.isPaid;
     control.addEventListener("change", () => {
       this.#entry.isPaid = control.checked;
-      this.#host.changed();
+      this.#callbacks.changed();
     });
-    const hint = "Using it costs money.";
+    const hint = "Paid model";
     const id = `${this.#id}-paid`;
     return new Field({ id, label: "Paid", control, hint, class: "switch" });
   }
@@ -126,7 +126,7 @@ export class EntryView {
     control.value = this.#entry.newKey;
     control.addEventListener("input", () => {
       this.#entry.newKey = control.value;
-      this.#host.changed();
+      this.#callbacks.changed();
     });
     const describedBy = [this.#badge.id, this.#keyText.id];
     const id = `${this.#id}-key`;
@@ -148,7 +148,7 @@ export class EntryView {
     control.value = "";
     this.fields.apiKeyEncrypted.setError("");
     this.#showKey();
-    this.#host.changed();
+    this.#callbacks.changed();
     const target = control.hidden ? this.#keyActions.querySelector("button") : control;
     target?.focus();
   }
@@ -190,11 +190,11 @@ export class EntryView {
 function keyText(entry, status) {
   switch (status) {
     case "set":
-      return "Stored encrypted; it is never shown.";
+      return "Stored encrypted and never shown.";
     case "unreadable":
-      return "The stored key can no longer be read. Enter it again.";
+      return "The stored key can no longer be decrypted. Enter it again.";
     case "moved":
-      return `The stored key belongs to ${entry.origin?.provider}. Enter one for this provider.`;
+      return `The stored key belongs to ${entry.origin?.provider}. Enter a key for this provider.`;
     default:
       return "";
   }
@@ -202,12 +202,12 @@ function keyText(entry, status) {
 
 /**
  * @param {string} text
- * @param {string} spoken
+ * @param {string} name
  * @param {() => void} click
  */
-function act(text, spoken, click) {
+function act(text, name, click) {
   const made = button(text, click, "quiet");
-  made.setAttribute("aria-label", spoken);
+  made.setAttribute("aria-label", name);
   return made;
 }
 

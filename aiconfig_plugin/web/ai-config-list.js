@@ -1,4 +1,4 @@
-// The entries in their order: adding, moving and removing them, and where the focus goes then.
+// The ordered list of entries: add, move and remove, with focus management.
 
 import { MAX_MODELS, nameOf, newEntry } from "./ai-config-draft.js";
 import { EntryView } from "./ai-config-entry.js";
@@ -9,7 +9,7 @@ import { EntryView } from "./ai-config-entry.js";
 export class EntryList {
   #view;
   #changed;
-  /** The draft's own, changed in place. @type {DraftEntry[]} */
+  /** The draft's array, modified in place. @type {DraftEntry[]} */
   #models = [];
   /** @type {Map<DraftEntry, EntryView>} */
   #views = new Map();
@@ -43,7 +43,7 @@ export class EntryList {
     return this.#models.length >= MAX_MODELS;
   }
 
-  /** Number and name the entries anew. */
+  /** Update the numbers and names of the entries. */
   place() {
     this.#models.forEach((entry, n) => this.#viewOf(entry).place(n, this.#models.length));
   }
@@ -55,7 +55,7 @@ export class EntryList {
   }
 
   /**
-   * Return the field of an entry's member, where it can be seen; undefined where there is none.
+   * Return the field of an entry's member, made visible; undefined if there is none.
    *
    * @param {number} index
    * @param {string} member
@@ -95,7 +95,7 @@ export class EntryList {
     const [pressed, other] = by < 0 ? [up, down] : [down, up];
     (pressed.disabled ? other : pressed).focus();
     const name = nameOf(entry) || "The model";
-    this.#view.announce(`${name} is now ${to + 1} of ${this.#models.length}.`);
+    this.#view.announce(`${name} moved to position ${to + 1} of ${this.#models.length}.`);
   }
 
   /** @param {DraftEntry} entry */
@@ -107,6 +107,6 @@ export class EntryList {
     this.#changed();
     const next = this.#models[at] ?? this.#models[at - 1];
     (next ? this.#viewOf(next).remove : this.#view.add).focus();
-    this.#view.announce(`${nameOf(entry) || "The model"} is removed.`);
+    this.#view.announce(`${nameOf(entry) || "The model"} removed.`);
   }
 }

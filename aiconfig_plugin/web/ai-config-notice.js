@@ -1,4 +1,4 @@
-// What a user is told when something did not work, and what can be done about it.
+// Notices: error messages with the actions that resolve them, and the conflict view.
 
 import { AIConfigError } from "./ai-config-client.js";
 import { KEY_STATUS } from "./ai-config-entry.js";
@@ -14,7 +14,7 @@ import { draftOf, keyStatus, nameOf } from "./ai-config-draft.js";
  * @property {"info" | "warning" | "error"} tone
  * @property {string} title
  * @property {string} [text]
- * @property {{text: string, run: () => void}[]} [actions] the first is the one to take
+ * @property {{text: string, run: () => void}[]} [actions] the first is the recommended one
  */
 
 /** @param {Notice} notice */
@@ -41,11 +41,11 @@ export function describeFailure(error, { saving, retry, login }) {
   const again = [{ text: "Try again", run: retry }];
   if (!(error instanceof AIConfigError)) {
     const text = error instanceof Error ? error.message : "";
-    return { tone: "error", title: "That did not work", text: join(kept, text), actions: again };
+    return { tone: "error", title: "Request failed", text: join(kept, text), actions: again };
   }
   switch (error.status) {
     case 0: {
-      const title = navigator.onLine ? "The server cannot be reached" : "You are offline";
+      const title = navigator.onLine ? "The server is unreachable" : "You are offline";
       const text = join(kept, "Check your connection.");
       return { tone: "warning", title, text, actions: again };
     }
@@ -54,18 +54,18 @@ export function describeFailure(error, { saving, retry, login }) {
       return { tone: "warning", title: "Your session has ended", text: kept, actions };
     }
     case 403: {
-      const title = "You are not allowed to do this";
+      const title = "Permission denied";
       return { tone: "error", title, text: join(kept, error.detail) };
     }
     case 503: {
-      const title = "The service is not available right now";
+      const title = "The service is unavailable";
       const seconds = error.retryAfter;
-      const wait = seconds ? `It may be back in ${seconds} seconds.` : "";
+      const wait = seconds ? `Try again in ${seconds} seconds.` : "";
       return { tone: "warning", title, text: join(kept, wait), actions: again };
     }
     default: {
-      const text = join(kept, error.detail || `The server answered ${error.status}.`);
-      return { tone: "error", title: "That did not work", text, actions: again };
+      const text = join(kept, error.detail || `The server responded with status ${error.status}.`);
+      return { tone: "error", title: "Request failed", text, actions: again };
     }
   }
 }
@@ -76,35 +76,35 @@ function join(...sentences) {
 }
 
 /**
- * Say what is wrong with a field in the words of a form.
+ * Return the message for a form field.
  * @param {Violation} violation
  */
 export function describeViolation({ code, detail, pointer }) {
   switch (code) {
     case "minLength":
-      return "This cannot be empty.";
+      return "This field is required.";
     case "minItems":
-      return "Keep at least one model.";
+      return "At least one model is required.";
     case "duplicate-model":
       return "Another entry has the same provider, type and model.";
     case "key-not-accepted":
       return "The server could not open this key. Enter it again.";
     default:
-      return detail || `The server does not accept this (${pointer}).`;
+      return detail || `Invalid value (${pointer}).`;
   }
 }
 
 /**
- * Both versions of a configuration that two people, or two tabs, have changed.
+ * Render both versions of a configuration that was changed in two places, such as two tabs.
  *
  * @param {object} given
  * @param {Draft} given.mine
- * @param {AIConfig | null} given.theirs null where it was deleted
+ * @param {AIConfig | null} given.theirs null if it was deleted
  * @param {() => void} given.keepMine
  * @param {() => void} given.takeTheirs
  */
 export function renderConflict({ mine, theirs, keepMine, takeTheirs }) {
-  const heading = h("h2", { id: "conflict-title", tabindex: -1 }, "Changed somewhere else");
+  const heading = h("h2", { id: "conflict-title", tabindex: -1 }, "Settings changed elsewhere");
   const [ours, others] = [versionOf(mine), theirs && versionOf(draftOf(theirs))];
   return h(
     "section",
@@ -114,13 +114,13 @@ export function renderConflict({ mine, theirs, keepMine, takeTheirs }) {
       "p",
       {},
       "Another tab or device saved these settings while you were editing. ",
-      "Nothing is lost: choose the version to go on with.",
+      "Nothing is lost. Choose which version to keep.",
     ),
     h(
       "div",
       { class: "versions" },
       renderVersion("Your version", ours, others, button("Save mine", keepMine, "primary")),
-      renderVersion("Saved version", others, ours, button("Take the saved one", takeTheirs)),
+      renderVersion("Saved version", others, ours, button("Use saved version", takeTheirs)),
     ),
   );
 }
@@ -145,7 +145,7 @@ function versionOf({ models, prompt }) {
 /**
  * @param {string} title
  * @param {Version | null} version
- * @param {Version | null} other what differs from this is marked
+ * @param {Version | null} other differences from it are highlighted
  * @param {HTMLElement} choose
  */
 function renderVersion(title, version, other, choose) {

@@ -1,12 +1,12 @@
-// Sealing: an API key is encrypted to the gateway before it leaves the browser. Compact JWE
+// Sealing: encrypt an API key to the gateway's public key. Compact JWE
 // (RFC 7516) with ECDH-ES in direct key agreement on P-256 (RFC 7518 section 4.6) and A256GCM.
 // WebCrypto needs a secure context: https, or a loopback address.
 
 /**
- * What `GET …/get/ai-model-config/encryption-key` answers.
+ * The response of `GET …/get/ai-model-config/encryption-key`.
  * @typedef {object} EncryptionKeyDocument
  * @property {{kty: string, crv: string, x: string, y: string, kid: string}[]} keys
- * @property {string} apv names the user; it takes part in the key derivation
+ * @property {string} apv identifies the user; an input of the key derivation
  */
 
 export const MAX_API_KEY_BYTES = 4096;
@@ -19,13 +19,13 @@ const CURVE = { name: "ECDH", namedCurve: "P-256" };
 const utf8 = new TextEncoder();
 
 /**
- * Return `apiKey` as a sealed key, for the user that the document was made for.
+ * Seal `apiKey` for the user that the document was issued to.
  *
  * @param {EncryptionKeyDocument} document
  * @param {string} apiKey 1 to 4,096 bytes of UTF-8
- * @returns {Promise<string>} what goes into `apiKeyEncrypted`
- * @throws {RangeError} for an API key of another size
- * @throws {TypeError} for a document of another kind
+ * @returns {Promise<string>} the value of `apiKeyEncrypted`
+ * @throws {RangeError} if the API key is empty or too long
+ * @throws {TypeError} if the document is malformed
  */
 export async function sealApiKey(document, apiKey) {
   const plaintext = utf8.encode(apiKey);
@@ -77,20 +77,20 @@ async function readDocument(document) {
   const { kty, crv, x, y, kid } = document?.keys?.[0] ?? {};
   const apv = document?.apv;
   if (crv !== CURVE.namedCurve || !kid || typeof apv !== "string" || !apv) {
-    throw new TypeError("This is not an encryption-key document.");
+    throw new TypeError("Malformed encryption-key document.");
   }
   try {
     const jwk = { kty, crv, x, y };
     const recipient = await crypto.subtle.importKey("jwk", jwk, CURVE, false, []);
     return { recipient, kid, apv };
   } catch (cause) {
-    throw new TypeError("This is not an encryption-key document.", { cause });
+    throw new TypeError("Malformed encryption-key document.", { cause });
   }
 }
 
 /**
- * The Concat KDF of NIST SP 800-56A with SHA-256, as RFC 7518 section 4.6.2 fills it in. One round
- * gives 256 bits, which is what A256GCM needs. Of the two parties only the recipient is named.
+ * Concat KDF (NIST SP 800-56A) with SHA-256 and the parameters of RFC 7518 section 4.6.2. One
+ * round yields the 256 bits that A256GCM needs. PartyUInfo is empty.
  *
  * @param {Uint8Array} secret
  * @param {Uint8Array} partyV

@@ -1,34 +1,27 @@
-// <ai-config-settings>: the form of one user's AI models, keys and system prompt.
+// <ai-config-settings>: a form for a user's AI models, API keys and system prompt.
 //
 //   const settings = document.querySelector("ai-config-settings");
 //   settings.client = new AIConfigClient({ baseURL: "/api/v1", getToken });
 //
-// Events, which bubble:
+// Events (all bubble):
 //
-//   ai-config-unauthorized  A call was answered 401. Give detail.waitUntil a promise of whether
-//                           there is a new token; when there is, the call is made again. When
-//                           detail.interactive is true, the user has just asked for the log-in, so
-//                           that a window may be opened.
-//   ai-config-saved         detail.config is what is stored now; null after a deletion.
+//   ai-config-unauthorized  A request was answered with 401. Pass detail.waitUntil a promise that
+//                           resolves to true once there is a new token; the request is then
+//                           repeated. If detail.interactive is true, the user has just clicked
+//                           "Log in again", so a window may be opened.
+//   ai-config-saved         detail.config is the stored configuration, null after a deletion.
 
-import { AIConfigError, sealApiKey } from "./ai-config-client.js";
+import { AIConfigError } from "./ai-config-client.js";
+import { NOTHING, isConflict, read, write } from "./ai-config-connection.js";
 import * as drafts from "./ai-config-draft.js";
 import { EntryList } from "./ai-config-list.js";
 import { describeFailure, describeViolation, renderConflict } from "./ai-config-notice.js";
 import { SettingsView } from "./ai-config-view.js";
 
-/** @typedef {import("./ai-config-client.js").AIConfig} AIConfig */
 /** @typedef {import("./ai-config-client.js").AIConfigClient} AIConfigClient */
 /** @typedef {import("./ai-config-client.js").Violation} Violation */
 /** @typedef {import("./ai-config-dom.js").Field} Field */
-
-/**
- * What is stored, with the state of each key, and its entity tag; null where there is nothing.
- * @typedef {{config: AIConfig | null, etag: string | null}} Stored
- */
-
-/** @type {Stored} */
-const NOTHING = { config: null, etag: null };
+/** @typedef {import("./ai-config-connection.js").Stored} Stored */
 
 export class AIConfigSettings extends HTMLElement {
   /** @type {AIConfigClient | null} */
@@ -56,7 +49,7 @@ export class AIConfigSettings extends HTMLElement {
 
   connectedCallback() {
     if (Object.hasOwn(this, "client")) {
-      // Set before this class was there: a plain property, which hides the accessor.
+      // Set before the element was defined: an own property that shadows the accessor.
       const { client } = this;
       Reflect.deleteProperty(this, "client");
       this.client = client;
@@ -72,7 +65,7 @@ export class AIConfigSettings extends HTMLElement {
     return this.#client;
   }
 
-  /** Setting it reads the configuration and shows it; null shows nothing. */
+  /** Setting it loads the configuration; null clears the form. */
   set client(client) {
     this.#client = client;
     this.#show(NOTHING);
@@ -81,12 +74,12 @@ export class AIConfigSettings extends HTMLElement {
     this.load();
   }
 
-  /** Whether there are changes that are not saved. */
+  /** Whether there are unsaved changes. */
   get dirty() {
     return drafts.isDirty(this.#draft, this.#stored.config);
   }
 
-  /** Read what is stored and show it in place of what is on the page. */
+  /** Load the stored configuration, replacing the contents of the form. */
   async load() {
     await this.#run("Loading…", async (client) => {
       const before = this.#view.setPhase("loading");
@@ -99,13 +92,13 @@ export class AIConfigSettings extends HTMLElement {
     });
   }
 
-  /** Save what is on the page; where nothing is changed, do nothing. */
+  /** Save the form; does nothing if there are no unsaved changes. */
   async save() {
     if (!this.dirty) return;
     await this.#run("Saving…", async (client) => {
       this.#list.clearErrors();
       this.#view.prompt.setError("");
-      this.#show(await this.#write(client));
+      this.#show(await write(client, this.#draft, this.#stored));
       this.#view.announce("Saved.");
       this.#emit("ai-config-saved", { config: this.#stored.config });
     });
@@ -122,11 +115,11 @@ export class AIConfigSettings extends HTMLElement {
   }
 
   /**
-   * Do one thing at a time; what fails can be tried again, and after a new log-in it is.
+   * Run one operation at a time. A failed one can be retried, and is after a new log-in.
    *
    * @param {string} busy
    * @param {(client: AIConfigClient) => Promise<void>} work
-   * @param {boolean} [renewed] whether the token has just been renewed for it
+   * @param {boolean} [renewed] whether the token was just renewed for it
    */
   async #run(busy, work, renewed = false) {
     const client = this.#client;
@@ -181,28 +174,7 @@ export class AIConfigSettings extends HTMLElement {
   }
 
   /**
-   * @param {AIConfigClient} client
-   * @returns {Promise<Stored>}
-   */
-  async #write(client) {
-    const { config, etag } = this.#stored;
-    /** @type {ReturnType<AIConfigClient["encryptionKey"]> | null} */
-    let key = null;
-    const { body, keyStates } = await drafts.submission(this.#draft, {
-      seal: async (apiKey) => sealApiKey(await (key ??= client.encryptionKey()), apiKey),
-      stored: async () => {
-        const stored = await client.get({ include: ["apiKeyEncrypted"] });
-        if (client.etag === etag) return stored;
-        throw new AIConfigError({ code: "revision-mismatch", status: 412 });
-      },
-    });
-    const written = await (config ? client.update(body, { ifMatch: etag }) : client.create(body));
-    const models = written.models.map((entry, n) => ({ ...entry, keyState: keyStates[n] }));
-    return { config: { ...written, models }, etag: client.etag };
-  }
-
-  /**
-   * Show both versions; nothing is written or dropped until the user has chosen.
+   * Show both versions; nothing is written or discarded until the user has chosen.
    * @param {Stored} theirs
    */
   #choose(theirs) {
@@ -215,7 +187,7 @@ export class AIConfigSettings extends HTMLElement {
       this.#view.setPhase("ready");
       this.#view.add.focus();
       const back = { text: "Go back to mine", run: () => this.#resume(mine, theirs) };
-      const title = "These are the saved settings";
+      const title = "Showing the saved version";
       this.#view.showNotice({ tone: "info", title, actions: [back] });
     };
     const theirConfig = theirs.config;
@@ -223,7 +195,7 @@ export class AIConfigSettings extends HTMLElement {
   }
 
   /**
-   * Go on with a draft on top of what is stored now. False when a key that it keeps is gone.
+   * Continue with a draft, rebased on what is stored. False if a key that it relied on is gone.
    *
    * @param {drafts.Draft} draft
    * @param {Stored} stored
@@ -235,8 +207,8 @@ export class AIConfigSettings extends HTMLElement {
     this.#view.showNotice(null);
     this.#view.add.focus();
     if (!lost.length) return true;
-    const text = `Enter it again, or save without it: ${lost.join(", ")}.`;
-    this.#view.showNotice({ tone: "warning", title: "A key was removed meanwhile", text });
+    const text = `Enter it again or save without it: ${lost.join(", ")}.`;
+    this.#view.showNotice({ tone: "warning", title: "A key was removed elsewhere", text });
     return false;
   }
 
@@ -256,7 +228,7 @@ export class AIConfigSettings extends HTMLElement {
     if (!this.dirty || this.#busy) return;
     this.#show(this.#stored);
     this.#view.showNotice(null);
-    this.#view.announce("Your changes are discarded.");
+    this.#view.announce("Changes discarded.");
   }
 
   #changed() {
@@ -276,7 +248,7 @@ export class AIConfigSettings extends HTMLElement {
   }
 
   /**
-   * Put each violation at its field and go to the first; false when none has a field.
+   * Show each violation at its field and focus the first. False if there are none.
    * @param {Violation[]} violations
    */
   #place(violations) {
@@ -320,26 +292,6 @@ export class AIConfigSettings extends HTMLElement {
   #beforeUnload = (/** @type {BeforeUnloadEvent} */ event) => {
     if (this.dirty) event.preventDefault();
   };
-}
-
-/**
- * @param {AIConfigClient} client
- * @returns {Promise<Stored>}
- */
-async function read(client) {
-  try {
-    const config = await client.get({ include: ["keyState"] });
-    return { config, etag: client.etag };
-  } catch (error) {
-    if (error instanceof AIConfigError && error.code === "config-not-found") return NOTHING;
-    throw error;
-  }
-}
-
-/** @param {unknown} error */
-function isConflict(error) {
-  const codes = ["revision-mismatch", "config-exists", "config-not-found"];
-  return error instanceof AIConfigError && codes.includes(error.code);
 }
 
 customElements.define("ai-config-settings", AIConfigSettings);

@@ -1,4 +1,4 @@
-// What <ai-config-settings> looks like around the entries: shell, phases, notices, live regions.
+// The layout of <ai-config-settings> around the entries: phases, notices, live regions.
 
 import { Field, button, h, icon } from "./ai-config-dom.js";
 import { MAX_PROMPT, codePoints } from "./ai-config-draft.js";
@@ -17,7 +17,7 @@ const TYPES = ["chat", "completion", "embedding", "image", "audio"];
 const count = new Intl.NumberFormat("en");
 
 /**
- * @typedef {object} Host
+ * @typedef {object} Callbacks
  * @property {() => void} add
  * @property {() => void} save
  * @property {() => void} discard
@@ -25,7 +25,7 @@ const count = new Intl.NumberFormat("en");
  * @property {(text: string) => void} prompt
  */
 
-/** `empty`: no client yet; `choosing`: both versions of a conflict are shown. */
+/** `empty`: there is no client; `choosing`: both versions of a conflict are shown. */
 /** @typedef {"empty" | "loading" | "ready" | "choosing"} Phase */
 
 export class SettingsView {
@@ -35,7 +35,7 @@ export class SettingsView {
   #conflict = h("div", {});
   #live = h("div", { class: "visually-hidden", role: "status" });
   #loading = h("p", { class: "loading", hidden: true }, "Loading your settings…");
-  #none = h("p", { class: "none" }, "No models yet. Add the first one you want to use.");
+  #none = h("p", { class: "none" }, "No models yet. Add your first model.");
   #state = h("p", { class: "state" });
   #counter = h("span", { class: "counter" });
   #list = h("ol", { role: "list" });
@@ -47,26 +47,26 @@ export class SettingsView {
 
   /**
    * @param {ShadowRoot} root
-   * @param {Host} host
+   * @param {Callbacks} callbacks
    */
-  constructor(root, host) {
-    this.prompt = this.#makePrompt(host.prompt);
-    this.add = h("button", { type: "button", class: "add", click: host.add });
+  constructor(root, callbacks) {
+    this.prompt = this.#makePrompt(callbacks.prompt);
+    this.add = h("button", { type: "button", class: "add", click: callbacks.add });
     this.add.append(icon("add"), "Add a model");
-    this.#discard = button("Discard", host.discard, "quiet");
-    this.#save = button("Save changes", host.save, "primary");
-    this.#dialog = this.#makeDialog(host.remove);
+    this.#discard = button("Discard", callbacks.discard, "quiet");
+    this.#save = button("Save changes", callbacks.save, "primary");
+    this.#dialog = this.#makeDialog(callbacks.remove);
     this.#removeAll = button("Delete everything…", () => this.#dialog.showModal(), "danger delete");
     this.#form = this.#makeForm();
     const main = h("div", { class: "settings", lang: "en", hidden: true });
     main.append(this.#notice, this.#conflict, this.#loading, this.#form, this.#live, this.#dialog);
-    // Unstyled for a moment would be a flash; without its style, at last, it is still a form.
+    // Hidden until styled, to avoid a flash; shown without its style if that fails to load.
     const show = () => main.removeAttribute("hidden");
     root.append(h("link", { rel: "stylesheet", href: STYLE, load: show, error: show }), main);
     this.setPhase("empty");
   }
 
-  /** Return the phase before. @param {Phase} phase */
+  /** Return the previous phase. @param {Phase} phase */
   setPhase(phase) {
     const before = this.#phase;
     this.#phase = phase;
@@ -89,7 +89,7 @@ export class SettingsView {
     this.#notice.scrollIntoView?.({ block: "nearest" });
   }
 
-  /** Say it to those who listen. @param {string} text */
+  /** Announce a text to screen readers. @param {string} text */
   announce(text) {
     this.#live.textContent = text;
   }
@@ -107,18 +107,18 @@ export class SettingsView {
   }
 
   /**
-   * @param {{busy: string, dirty: boolean, stored: boolean, full: boolean}} state `busy` says what
-   *   is under way; while it is, nothing can be changed
+   * @param {{busy: string, dirty: boolean, stored: boolean, full: boolean}} state `busy` names
+   *   the operation in progress; the form is inert until it ends
    */
   setState({ busy, dirty, stored, full }) {
-    const rest = stored ? "All changes are saved" : "Nothing is saved yet";
+    const rest = stored ? "All changes are saved" : "Nothing saved yet";
     this.#state.textContent = busy || (dirty ? "Unsaved changes" : rest);
     this.#state.dataset.state = busy ? "busy" : dirty ? "dirty" : "clean";
     this.#form.setAttribute("aria-busy", String(Boolean(busy)));
     for (const part of this.#form.children) {
       if (!part.contains(this.#save)) part.toggleAttribute("inert", Boolean(busy));
     }
-    // Not "disabled", which would take the focus away from who has just pressed it.
+    // "disabled" would remove the focus from the button that was just pressed.
     this.#save.setAttribute("aria-disabled", String(!dirty || Boolean(busy)));
     this.#discard.setAttribute("aria-disabled", String(!dirty || Boolean(busy)));
     this.#removeAll.hidden = !stored;
@@ -138,7 +138,7 @@ export class SettingsView {
         h(
           "p",
           { class: "hint" },
-          "The first one that fits is used. Keys are encrypted before they leave this page.",
+          "The first matching model is used. Keys are encrypted before they leave this page.",
         ),
         this.#none,
         this.#list,
@@ -160,7 +160,7 @@ export class SettingsView {
   /** @param {(text: string) => void} changed */
   #makePrompt(changed) {
     const control = h("textarea", { rows: 6, name: "system_prompt" });
-    const hint = "What every model is told first.";
+    const hint = "Sent to every model before the conversation.";
     const field = new Field({ id: "prompt", label: "Instructions", control, hint });
     control.addEventListener("input", () => {
       this.#count();
@@ -176,7 +176,7 @@ export class SettingsView {
     this.#counter.textContent = `${count.format(used)} of ${count.format(MAX_PROMPT)}`;
     this.#counter.toggleAttribute("data-over", used > MAX_PROMPT);
     const over = used - MAX_PROMPT;
-    const text = `${count.format(over)} ${over === 1 ? "character" : "characters"} too many.`;
+    const text = `${count.format(over)} ${over === 1 ? "character" : "characters"} over the limit.`;
     this.prompt.setError(over > 0 ? text : "");
   }
 
@@ -184,18 +184,18 @@ export class SettingsView {
   #makeDialog(remove) {
     const dialog = h("dialog", { "aria-labelledby": "delete-title" });
     const close = () => dialog.close();
-    const sure = () => {
+    const confirm = () => {
       close();
       remove();
     };
     dialog.append(
       h("h2", { id: "delete-title" }, "Delete everything?"),
-      h("p", {}, "All models, their keys and the system prompt are deleted for good."),
+      h("p", {}, "All models, their keys and the system prompt will be permanently deleted."),
       h(
         "div",
         { class: "dialog-actions" },
         button("Keep my settings", close),
-        button("Delete everything", sure, "danger filled"),
+        button("Delete everything", confirm, "danger filled"),
       ),
     );
     return dialog;

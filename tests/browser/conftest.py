@@ -1,7 +1,6 @@
-"""One browser and one house for all of these tests; a fresh profile and an empty store for each.
+"""Fixtures: one browser and one set of demo servers per package; a new profile per test.
 
-The browser ends with this folder: while Playwright runs, its loop would be in the way of tests
-that run one of their own.
+The browser is closed at the end of this package: Playwright's event loop would disturb other tests.
 """
 
 from __future__ import annotations
@@ -14,8 +13,8 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from aiconfig_plugin.store.repository import MongoRepository
-from tests.browser.house import House, User
-from tests.browser.node import install, tool
+from tests.browser.helpers import DemoServers, User
+from tests.browser.node import RunScript, install, script_runner, tool
 
 ARGUMENTS = [
     "--no-sandbox",
@@ -23,26 +22,26 @@ ARGUMENTS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    # A page that a test makes up has no address of its own, and so would be kept from loopback.
+    # Pages fulfilled by a test have no address; Chromium would block their loopback requests.
     "--disable-features=LocalNetworkAccessChecks",
 ]
 SHOTS = Path(__file__).resolve().parents[2] / ".screenshots"
 
 
-class ImpatientRepository(MongoRepository):
-    """Gives a store that is down up after a second instead of ten."""
+class ShortTimeoutRepository(MongoRepository):
+    """Times out after one second, so that tests of an outage are fast."""
 
     def __init__(self, database: Any, *, timeout: float = 1.0, **bounds: Any) -> None:
         super().__init__(database, timeout=min(timeout, 1.0), **bounds)
 
 
 @pytest.fixture(scope="package")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoServers]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("aiconfig_plugin.plugin.MongoRepository", ImpatientRepository)
-        house = House(tmp_path_factory.mktemp("house"))
-        yield house
-        house.close()
+        patch.setattr("aiconfig_plugin.plugin.MongoRepository", ShortTimeoutRepository)
+        servers = DemoServers(tmp_path_factory.mktemp("servers"))
+        yield servers
+        servers.close()
 
 
 @pytest.fixture(scope="package")
@@ -56,8 +55,8 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def context(browser: Browser, house: House) -> Iterator[BrowserContext]:
-    house.forget_everything()
+def context(browser: Browser, servers: DemoServers) -> Iterator[BrowserContext]:
+    servers.delete_configurations()
     context = browser.new_context(viewport={"width": 1024, "height": 900})
     context.set_default_timeout(10_000)
     yield context
@@ -66,20 +65,20 @@ def context(browser: Browser, house: House) -> Iterator[BrowserContext]:
 
 @pytest.fixture
 def page(context: BrowserContext, request: pytest.FixtureRequest) -> Iterator[Page]:
-    """A page; what throws in it, or what its policy has to stop, fails the test."""
+    """A page; uncaught errors and content security policy violations fail the test."""
     page = context.new_page()
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
-    if "axe" not in request.fixturenames:  # It puts styles of its own into the page.
-        page.on("console", lambda said: errors.append(said.text) if "Policy" in said.text else None)
+    if "axe" not in request.fixturenames:  # axe adds inline styles.
+        page.on("console", lambda line: errors.append(line.text) if "Policy" in line.text else None)
     yield page
     assert errors == []
 
 
 @pytest.fixture
-def alice(page: Page, house: House) -> User:
+def alice(page: Page, servers: DemoServers) -> User:
     """Alice, logged in, with nothing stored."""
-    user = User(page, house)
+    user = User(page, servers)
     user.log_in()
     return user
 
@@ -88,6 +87,11 @@ def alice(page: Page, house: House) -> User:
 def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = install(tmp_path_factory.mktemp("axe"), "axe-core@4.14.1")
     return (folder / "axe.min.js").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="package")
+def node(tmp_path_factory: pytest.TempPathFactory) -> RunScript:
+    return script_runner(tmp_path_factory.mktemp("node"))
 
 
 @pytest.fixture

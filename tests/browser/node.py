@@ -1,19 +1,24 @@
-"""Node, and the npm packages that the tests need, each at one exact version."""
+"""Run Node, and install npm packages at exact versions."""
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+RunScript = Callable[..., Any]
 
 WEB = Path(__file__).resolve().parents[2] / "aiconfig_plugin" / "web"
 
 
 def tool(*names: str) -> str:
-    """Return the path of the first of these programs that is installed."""
+    """Return the path of the first of these programs that is installed; skip if none is."""
     for name in names:
         found = shutil.which(name)
         if found:
@@ -25,7 +30,7 @@ def tool(*names: str) -> str:
 
 
 def run(*command: str | Path, cwd: Path, given: str | None = None) -> str:
-    """Return the standard output; a failure shows everything that was printed."""
+    """Return the standard output; a failure shows all output."""
     done = subprocess.run(
         command, cwd=cwd, input=given, capture_output=True, text=True, timeout=120, check=False
     )
@@ -34,7 +39,7 @@ def run(*command: str | Path, cwd: Path, given: str | None = None) -> str:
 
 
 def install(folder: Path, package: str) -> Path:
-    """Install ``package@version`` into ``folder`` and return where it lies."""
+    """Install ``package@version`` into ``folder`` and return its folder."""
     (folder / "package.json").write_text('{"private": true}', encoding="utf-8")
     options = ("--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts", "--silent")
     run(tool("npm"), "install", *options, package, cwd=folder)
@@ -42,8 +47,31 @@ def install(folder: Path, package: str) -> Path:
 
 
 def modules(folder: Path) -> Path:
-    """Copy the browser modules to where Node takes them for what they are; return the place."""
+    """Copy the browser modules to a folder in which Node treats them as ES modules."""
     copy = folder / "web"
     shutil.copytree(WEB, copy)
     (copy / "package.json").write_text('{"type": "module"}', encoding="utf-8")
     return copy
+
+
+SCRIPT = """
+const {{ folder, given }} = JSON.parse(await new Response(process.stdin).text());
+const load = (name) => import(`${{folder}}/ai-config-${{name}}.js`);
+const main = async () => {{{body}}};
+console.log(JSON.stringify(await main() ?? null));
+"""
+
+
+def script_runner(folder: Path) -> RunScript:
+    """Return a function that runs the body of an async JavaScript function and returns its result.
+
+    The body sees its keyword arguments as ``given``, and ``load("client")`` imports a module.
+    """
+    copy, program = modules(folder), tool("node")
+
+    def call(body: str, **given: Any) -> Any:
+        text = json.dumps({"folder": copy.as_uri(), "given": given})
+        command = (program, "--input-type=module", "--eval", SCRIPT.format(body=body))
+        return json.loads(run(*command, cwd=folder, given=text))
+
+    return call

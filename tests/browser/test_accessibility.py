@@ -1,4 +1,4 @@
-"""The page for everyone: axe, the order of the tab key, small and enlarged pages; screenshots."""
+"""Accessibility: axe, tab order, narrow and zoomed pages; takes screenshots."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import BrowserContext, expect
 
-from tests.browser.house import SETTINGS, House, User
+from tests.browser.helpers import SETTINGS, DemoServers, User
 
 VIOLATIONS = """async () => {
   const { violations } = await axe.run(document, { resultTypes: ["violations"] });
@@ -22,7 +22,7 @@ Check = Callable[[str], None]
 
 @pytest.fixture
 def check(alice: User, axe: str, shots: Path) -> Check:
-    """Runs axe in light and in dark, and takes a picture of each."""
+    """Runs axe in both colour schemes and takes screenshots."""
 
     def run(name: str) -> None:
         page = alice.page
@@ -39,7 +39,7 @@ def check(alice: User, axe: str, shots: Path) -> Check:
 
 @pytest.fixture
 def filled(alice: User) -> Iterator[User]:
-    """A page high enough for all of its settings: a paid model, a local one, a prompt."""
+    """A page that shows all of its settings: a paid model, a local one, a prompt."""
     alice.page.set_viewport_size({"width": 1024, "height": 1640})
     alice.add(Provider="OpenAI", Model="gpt-4", API_key="sk-demo-0123456789abcdefghij")
     alice.entry(1).get_by_role("switch").check()
@@ -49,18 +49,18 @@ def filled(alice: User) -> Iterator[User]:
     yield alice
 
 
-def test_axe_finds_nothing_before_anything_is_saved(alice: User, check: Check) -> None:
+def test_axe_empty_page(alice: User, check: Check) -> None:
     check("empty")
 
 
-def test_axe_finds_nothing_on_a_filled_page(filled: User, check: Check) -> None:
+def test_axe_filled_page(filled: User, check: Check) -> None:
     filled.page.get_by_label("Message").fill("Hello")
     filled.button("Send").click()
     filled.page.get_by_text("Key used").wait_for()
     check("filled")
 
 
-def test_axe_finds_nothing_among_errors(filled: User, check: Check) -> None:
+def test_axe_errors(filled: User, check: Check) -> None:
     filled.fill(1, Type="Chat!")
     filled.fill(2, Model="")
     filled.button("Replace the key of OpenAI · gpt-4").click()
@@ -70,36 +70,34 @@ def test_axe_finds_nothing_among_errors(filled: User, check: Check) -> None:
     check("errors")
 
 
-def test_axe_finds_nothing_in_a_conflict(
-    filled: User, check: Check, context: BrowserContext, house: House
+def test_axe_conflict(
+    filled: User, check: Check, context: BrowserContext, servers: DemoServers
 ) -> None:
-    other = User(context.new_page(), house)
+    other = User(context.new_page(), servers)
     other.log_in()
     other.prompt.fill("From the other tab.\n" * 30)
     other.save()
     filled.page.bring_to_front()
     filled.prompt.fill("My own words.")
     filled.button("Save changes").click()
-    filled.page.get_by_text("Changed somewhere else").wait_for()
+    filled.page.get_by_text("Settings changed elsewhere").wait_for()
     check("conflict")
 
 
-def test_axe_finds_nothing_when_a_key_needs_re_entry(
-    filled: User, check: Check, house: House
-) -> None:
-    house.change_document({"models.0.key.kid": "gone"})
+def test_axe_unreadable_key(filled: User, check: Check, servers: DemoServers) -> None:
+    servers.change_document({"models.0.key.kid": "gone"})
     filled.log_in()
     filled.fill(2, API_key="sk-demo-0123456789abcdefghij")
     expect(filled.entry(1).locator(".badge")).to_have_text("Needs re-entry")
     check("re-entry")
 
 
-def test_axe_finds_nothing_in_the_question_before_a_deletion(filled: User, check: Check) -> None:
+def test_axe_delete_dialog(filled: User, check: Check) -> None:
     filled.button("Delete everything…").click()
     check("delete")
 
 
-def test_axe_finds_nothing_offline(filled: User, check: Check, context: BrowserContext) -> None:
+def test_axe_offline(filled: User, check: Check, context: BrowserContext) -> None:
     context.set_offline(True)
     filled.prompt.fill("My own words.")
     filled.button("Save changes").click()
@@ -119,7 +117,7 @@ def focused(user: User) -> str:
     return name.strip()
 
 
-def test_the_tab_key_goes_through_the_page_as_it_reads(filled: User) -> None:
+def test_the_tab_order_is_the_reading_order(filled: User) -> None:
     filled.prompt.fill("Be brief.")
     filled.button("Log out").focus()
     reached = []
@@ -136,7 +134,7 @@ def test_the_tab_key_goes_through_the_page_as_it_reads(filled: User) -> None:
     ]
 
 
-def test_whatever_has_the_focus_shows_a_ring(filled: User) -> None:
+def test_the_focused_control_has_an_outline(filled: User) -> None:
     filled.button("Log out").focus()
     for _ in range(10):
         filled.page.keyboard.press("Tab")
@@ -203,7 +201,7 @@ def test_nothing_is_cut_off(
     page.screenshot(path=shots / f"{name}.png")
 
 
-def test_nothing_moves_for_those_who_want_no_motion(filled: User) -> None:
+def test_reduced_motion_disables_transitions(filled: User) -> None:
     filled.page.emulate_media(reduced_motion="reduce")
     moving = filled.page.locator(f"{SETTINGS} *").evaluate_all(
         "all => all.filter((one) => getComputedStyle(one).transitionDuration !== '0s').length"

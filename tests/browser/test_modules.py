@@ -1,9 +1,8 @@
-"""The browser modules in Node: sealing against the server's own vault, the client, and types."""
+"""The browser modules in Node: sealing against the server's vault, the client, and types."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,24 +13,22 @@ from aiconfig_plugin.errors import KeyNotAccepted
 from aiconfig_plugin.keys.keyring import load_keyring
 from aiconfig_plugin.keys.keyring_file import create_keyring
 from aiconfig_plugin.keys.vault import Vault
-from tests.browser.node import WEB, install, modules, run, tool
+from tests.browser.node import WEB, RunScript, install, run, tool
 
 ALICE, BOB = Owner("https://login.example", "alice"), Owner("https://login.example", "bob")
 API_KEYS = ["k", "sk-demo-0123456789", "ключ-🔑", "x" * 4096]
 
 SEAL = """
-const given = JSON.parse(await new Response(process.stdin).text());
-const { sealApiKey } = await import(given.module);
+const { sealApiKey } = await load("client");
 const sealed = [];
 for (const [document, apiKey] of given.calls) {
   sealed.push(await sealApiKey(document, apiKey).catch((error) => ({ error: error.name })));
 }
-console.log(JSON.stringify(sealed));
+return sealed;
 """
 
 CALL = """
-const given = JSON.parse(await new Response(process.stdin).text());
-const { AIConfigClient } = await import(given.module);
+const { AIConfigClient } = await load("client");
 const requests = [];
 const fetch = async (url, { method, headers, body }) => {
   requests.push({ url, method, headers, body: body ?? null });
@@ -48,25 +45,8 @@ for (const [name, ...rest] of given.calls) {
       ({ error: { name, message, code, status, detail, errors, retryAfter } }),
   ));
 }
-console.log(JSON.stringify({ requests, results }));
+return { requests, results };
 """
-
-Run = Callable[..., Any]
-
-
-@pytest.fixture(scope="module")
-def node(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """Runs a script with the client module's address among what it is given."""
-    folder = tmp_path_factory.mktemp("node")
-    module = (modules(folder) / "ai-config-client.js").as_uri()
-    program = tool("node")
-
-    def call(script: str, **given: Any) -> Any:
-        text = json.dumps({"module": module, **given})
-        command = (program, "--input-type=module", "--eval", script)
-        return json.loads(run(*command, cwd=folder, given=text))
-
-    return call
 
 
 @pytest.fixture
@@ -75,7 +55,7 @@ def vault(tmp_path: Path) -> Vault:
     return Vault(load_keyring(tmp_path / "keyring.json"), sealed_only=True)
 
 
-def test_what_the_module_seals_opens_in_the_vault(node: Run, vault: Vault) -> None:
+def test_the_vault_opens_sealed_keys(node: RunScript, vault: Vault) -> None:
     document = vault.recipient(ALICE)
     sealed = node(SEAL, calls=[[document, key] for key in API_KEYS])
     for key, jwe in zip(API_KEYS, sealed, strict=True):
@@ -83,14 +63,14 @@ def test_what_the_module_seals_opens_in_the_vault(node: Run, vault: Vault) -> No
         assert vault.open(ALICE, "OpenAI", stored).get_secret_value() == key
 
 
-def test_what_is_sealed_for_one_user_is_refused_for_another(node: Run, vault: Vault) -> None:
+def test_a_key_sealed_for_one_user_is_refused_for_another(node: RunScript, vault: Vault) -> None:
     [sealed] = node(SEAL, calls=[[vault.recipient(ALICE), "sk-demo"]])
     with pytest.raises(KeyNotAccepted):
         vault.admit(BOB, "OpenAI", sealed)
 
 
-def test_the_user_takes_part_in_the_key_derivation(node: Run, vault: Vault) -> None:
-    """A header whose ``apv`` is exchanged does not open, and not for the header's sake alone."""
+def test_the_user_takes_part_in_the_key_derivation(node: RunScript, vault: Vault) -> None:
+    """A key whose header is exchanged for another user's does not open."""
     alice, bob = vault.recipient(ALICE), vault.recipient(BOB)
     [sealed] = node(SEAL, calls=[[alice, "sk-demo"]])
     [other] = node(SEAL, calls=[[bob, "sk-demo"]])
@@ -99,7 +79,7 @@ def test_the_user_takes_part_in_the_key_derivation(node: Run, vault: Vault) -> N
         vault.admit(BOB, "OpenAI", mixed)
 
 
-def test_sealing_refuses_what_the_server_would_refuse(node: Run, vault: Vault) -> None:
+def test_sealing_rejects_what_the_server_would_reject(node: RunScript, vault: Vault) -> None:
     document = vault.recipient(ALICE)
     other_curve = {**document, "keys": [{**document["keys"][0], "crv": "P-384"}]}
     off_curve = {**document, "keys": [{**document["keys"][0], "x": document["keys"][0]["y"]}]}
@@ -132,7 +112,7 @@ def problem(status: int, code: str, **more: Any) -> dict[str, Any]:
     return answer(status, document, Content_Type="application/problem+json", **headers)
 
 
-def test_the_entity_tag_seen_last_goes_with_the_next_write(node: Run) -> None:
+def test_the_last_entity_tag_is_sent_with_the_next_write(node: RunScript) -> None:
     done = node(
         CALL,
         answers=[
@@ -168,7 +148,7 @@ def test_the_entity_tag_seen_last_goes_with_the_next_write(node: Run) -> None:
     assert {request["headers"]["Authorization"] for request in done["requests"]} == {"Bearer token"}
 
 
-def test_every_failure_is_an_error_with_code_and_status(node: Run) -> None:
+def test_failures_have_a_code_and_a_status(node: RunScript) -> None:
     wrong = [{"pointer": "/models", "code": "minItems", "detail": "Must have at least 1 entries."}]
     done = node(
         CALL,
@@ -197,7 +177,7 @@ def test_every_failure_is_an_error_with_code_and_status(node: Run) -> None:
     assert errors[3]["errors"] == wrong
 
 
-def test_the_modules_have_the_types_that_they_say(tmp_path: Path) -> None:
+def test_the_modules_pass_the_type_checker(tmp_path: Path) -> None:
     tool("node")
     compiler = install(tmp_path, "typescript@5.9.3") / "bin" / "tsc"
     options = ["--noEmit", "--allowJs", "--checkJs", "--strict", "--noUnusedLocals"]

@@ -1,4 +1,4 @@
-"""``docs/spa.md``: all of its blocks together are a page that works."""
+"""``docs/spa.md``: its code blocks together are a working page."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import BrowserContext, Page, Route, expect
 
-from tests.browser.house import SETTINGS, House, fill_login
+from tests.browser.helpers import SETTINGS, DemoServers, fill_login
 
 GUIDE = Path(__file__).resolve().parents[2] / "docs" / "spa.md"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -18,7 +18,7 @@ TYPES = {"js": "text/javascript", "html": "text/html"}
 
 
 def blocks() -> dict[str, str]:
-    """The guide's files by the names that their first lines give them."""
+    """The guide's files by the names in their first lines."""
     found: dict[str, str] = {}
     for _, text in BLOCK.findall(GUIDE.read_text(encoding="utf-8")):
         name = NAME.match(text)
@@ -32,29 +32,31 @@ def test_every_block_of_the_guide_is_run() -> None:
 
 
 @pytest.fixture
-def guide(context: BrowserContext, house: House) -> Page:
+def guide(context: BrowserContext, servers: DemoServers) -> Page:
     """The guide's page, on the gateway's own origin, at the demo's authorization server."""
     files = {
-        name: text.replace("https://login.example.com", house.issuer).replace("my-spa", "demo-spa")
+        name: text.replace("https://login.example.com", servers.issuer).replace(
+            "my-spa", "demo-spa"
+        )
         for name, text in blocks().items()
     }
     policy = {"Content-Security-Policy": files["policy.txt"].strip()}
     page = context.new_page()
 
     def serve(route: Route) -> None:
-        path = route.request.url.removeprefix(f"{house.url}/").partition("?")[0] or "index.html"
+        path = route.request.url.removeprefix(f"{servers.url}/").partition("?")[0] or "index.html"
         content_type = TYPES[path.rpartition(".")[2]]
         route.fulfill(body=files[path], headers=policy, content_type=content_type)
 
-    page.route(re.compile(rf"^{re.escape(house.url)}/([a-z]+\.js)?(\?.*)?$"), serve)
-    page.goto(house.url)
+    page.route(re.compile(rf"^{re.escape(servers.url)}/([a-z]+\.js)?(\?.*)?$"), serve)
+    page.goto(servers.url)
     return page
 
 
 def log_in(page: Page) -> None:
     page.get_by_role("button", name="Log in").click()
-    # What a redirect leads to cannot be replaced: the demo's own page comes, and is kept from
-    # taking the answer, until the guide's page is asked for at the same address.
+    # Playwright cannot fulfil the target of a redirect: the demo's page is loaded, is kept from
+    # processing the response, and the guide's page is then loaded from the same URL.
     page.route("**/page/app.js", lambda route: route.abort())
     fill_login(page, "alice")
     page.wait_for_url("**/?code=*")
@@ -62,7 +64,7 @@ def log_in(page: Page) -> None:
     page.get_by_role("heading", name="Models").wait_for()
 
 
-def test_the_guides_page_saves_settings(guide: Page, house: House) -> None:
+def test_the_guides_page_saves_settings(guide: Page, servers: DemoServers) -> None:
     said: list[str] = []
     guide.on("console", lambda message: said.append(message.text))
     log_in(guide)
@@ -75,7 +77,7 @@ def test_the_guides_page_saves_settings(guide: Page, house: House) -> None:
     expect(entry.locator(".badge")).to_have_text("Set")
     assert any(text.startswith("saved") for text in said)
     assert not any("Policy" in text for text in said)
-    assert len(house.documents()) == 1
+    assert len(servers.documents()) == 1
 
 
 OWN = """async (steps) => {
@@ -109,7 +111,7 @@ def test_the_guides_own_form_seals_saves_and_explains(guide: Page) -> None:
     assert [entry["keyState"] for entry in done["models"]] == ["set"]
 
 
-def test_a_client_that_is_set_before_the_element_is_known_counts(guide: Page) -> None:
+def test_a_client_set_before_the_element_is_defined_is_used(guide: Page) -> None:
     log_in(guide)
     guide.evaluate(
         """async () => {

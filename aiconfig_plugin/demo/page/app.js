@@ -1,4 +1,4 @@
-// The page around the element: logs in, gives the element its client, and asks the gateway.
+// The demo page: logs in, sets the element's client, and calls the gateway's chat route.
 
 import { Session } from "./oauth.js";
 
@@ -23,7 +23,7 @@ function say(text) {
 }
 
 /**
- * Call the gateway's own routes, which are the host's and not the plugin's.
+ * Call a route of the demo gateway (not of the plugin).
  * @param {string} path
  * @param {object} [body]
  */
@@ -77,7 +77,7 @@ async function ask() {
 byId("log-in").addEventListener("click", () => session.logIn().catch(report));
 
 byId("log-out").addEventListener("click", async () => {
-  // The gateway remembers for some seconds that a token is good: it is told to forget that.
+  // The gateway caches introspections for some seconds: drop this one.
   await call("/demo/log-out").catch(() => null);
   await session.logOut().catch(report);
   await show();
@@ -86,7 +86,7 @@ byId("log-out").addEventListener("click", async () => {
 
 byId("ask").addEventListener("submit", (event) => {
   event.preventDefault();
-  ask().catch(() => showAnswer("The gateway cannot be reached."));
+  ask().catch(() => showAnswer("The gateway is unreachable."));
 });
 
 document.addEventListener("ai-config-unauthorized", (event) => {
@@ -96,7 +96,7 @@ document.addEventListener("ai-config-unauthorized", (event) => {
 
 /** @param {unknown} error */
 function report(error) {
-  const offline = "The log-in server cannot be reached.";
+  const offline = "The authorization server is unreachable.";
   say(error instanceof TypeError ? offline : /** @type {Error} */ (error).message);
 }
 

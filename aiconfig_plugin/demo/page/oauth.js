@@ -1,12 +1,11 @@
-// OAuth 2.0 for a page: authorization code with PKCE (RFC 7636), a public client, no secret. Tokens
-// live in this module's memory alone; what has to outlast the redirect (state and verifier) lives
-// in the tab's session storage until the answer is there.
+// OAuth 2.0 for a single-page application: authorization code with PKCE (RFC 7636), public client.
+// Tokens are kept in memory only; state and verifier are in session storage during the redirect.
 
 const FLOW = "oauth-flow";
-// Ask for a new token a little before the old one ends.
+// Renew tokens before they expire.
 const LEEWAY_SECONDS = 30;
 
-/** Log-in at one authorization server, whose metadata (RFC 8414) say where its endpoints are. */
+/** A session with one authorization server, configured by its metadata (RFC 8414). */
 export class Session {
   #issuer;
   #clientId;
@@ -29,18 +28,18 @@ export class Session {
     return this.#tokens !== null;
   }
 
-  /** Return an access token that is good for a while, as far as one can tell from here. */
+  /** Return an access token, renewed if it is about to expire. */
   async getToken() {
     if (this.#tokens && this.#tokens.expiresAt < Date.now()) await this.refresh();
     return this.#tokens?.access_token ?? "";
   }
 
-  /** Go to the log-in; the answer comes back to this page's address. */
+  /** Redirect to the log-in page. */
   async logIn() {
     location.assign(await this.#authorizationURL());
   }
 
-  /** Log in in a window of its own, so that this page stays as it is; true once that is done. */
+  /** Log in in a separate window, so that this page keeps its state. True on success. */
   async logInBeside() {
     const opened = window.open("", "log-in", "popup,width=480,height=720");
     if (!opened) return false;
@@ -50,8 +49,8 @@ export class Session {
   }
 
   /**
-   * Take the answer of the log-in out of the page's address. False when the address holds none.
-   * In the window of `logInBeside` the answer goes to the page that opened it.
+   * Process the authorization response in the page's URL. False if there is none. In the window of
+   * `logInBeside` the response is passed to the page that opened it.
    */
   async handleRedirect() {
     const answer = new URLSearchParams(location.search);
@@ -65,13 +64,13 @@ export class Session {
     return this.#finish(answer);
   }
 
-  /** Get a new access token without the user; false when there is none to be had. */
+  /** Renew the access token with the refresh token. False if that is not possible. */
   async refresh() {
     this.#refreshing ??= this.#refresh().finally(() => (this.#refreshing = null));
     return this.#refreshing;
   }
 
-  /** End the log-in here and at the authorization server (RFC 7009). */
+  /** Drop the tokens and revoke them at the authorization server (RFC 7009). */
   async logOut() {
     const token = this.#tokens?.refresh_token ?? this.#tokens?.access_token;
     this.#tokens = null;
@@ -102,7 +101,7 @@ export class Session {
     sessionStorage.removeItem(FLOW);
     // RFC 6749 section 10.12, RFC 9207 section 2.4.
     if (!state || answer.get("state") !== state || answer.get("iss") !== this.#issuer) {
-      throw new Error("The answer of the log-in does not belong to this page.");
+      throw new Error("The authorization response does not belong to this page.");
     }
     if (answer.has("error")) {
       const cancelled = answer.get("error") === "access_denied";
@@ -154,12 +153,12 @@ async function discover(issuer) {
   const response = await fetch(`${issuer}/.well-known/oauth-authorization-server`);
   const metadata = await response.json();
   // RFC 8414 section 3.3.
-  if (metadata.issuer !== issuer) throw new Error("The log-in server is not the one expected.");
+  if (metadata.issuer !== issuer) throw new Error("The authorization server's metadata name another issuer.");
   return metadata;
 }
 
 /**
- * Wait for what the log-in window sends; null when it is closed before that.
+ * Wait for the response from the log-in window; null if it is closed before.
  * @param {Window} opened
  * @returns {Promise<URLSearchParams | null>}
  */

@@ -1,4 +1,4 @@
-"""The demo's servers in a thread of their own, and a user in front of them."""
+"""The demo's servers in a thread, and a driver for its page."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from aiconfig_plugin.demo.mongod import Mongod, free_port
 SETTINGS = "ai-config-settings"
 
 
-class House:
-    """Runs ``aiconfig demo`` over a MongoDB that a test may stop and start."""
+class DemoServers:
+    """Runs ``aiconfig demo`` on a MongoDB that a test may stop and start."""
 
     def __init__(self, data: Path) -> None:
         self.mongod = Mongod(data / "mongodb")
@@ -48,7 +48,7 @@ class House:
         self._thread.join(30)
         self.mongod.stop()
 
-    def forget_everything(self) -> None:
+    def delete_configurations(self) -> None:
         with MongoClient[dict[str, Any]](self.mongod.uri) as client:
             client["aiconfig"]["ai_model_configs"].delete_many({})
 
@@ -62,21 +62,21 @@ class House:
 
 
 class User:
-    """A user at one page of the demo."""
+    """Drives one page of the demo."""
 
-    def __init__(self, page: Page, house: House) -> None:
+    def __init__(self, page: Page, servers: DemoServers) -> None:
         self.page = page
-        self.house = house
+        self.servers = servers
         self.tokens: list[dict[str, Any]] = []
-        """What the authorization server has handed out to this page, the newest last."""
+        """Token responses that this page received, newest last."""
         page.on("response", self._see)
 
     def _see(self, response: Any) -> None:
-        if response.url == f"{self.house.issuer}/token" and response.ok:
+        if response.url == f"{self.servers.issuer}/token" and response.ok:
             self.tokens.append(response.json())
 
     def log_in(self, name: str = "alice") -> None:
-        self.page.goto(self.house.url)
+        self.page.goto(self.servers.url)
         self.page.get_by_role("button", name="Log in").click()
         fill_login(self.page, name)
         self.page.get_by_role("heading", name="Models").wait_for()
@@ -85,7 +85,7 @@ class User:
         return self.page.locator(f"{SETTINGS} .entry").nth(number - 1)
 
     def fill(self, number: int = 1, **fields: str) -> None:
-        """Fill in the fields of an entry by their labels; ``API_key`` is "API key"."""
+        """Fill in fields of an entry by label; ``API_key`` stands for "API key"."""
         for label, value in fields.items():
             self.entry(number).get_by_label(label.replace("_", " "), exact=True).fill(value)
 
@@ -116,7 +116,7 @@ def fill_login(page: Page, name: str) -> None:
 
 
 def _two_free_ports() -> int:
-    """Return a port that was free a moment ago, as was the next."""
+    """Return a free port whose successor is free as well."""
     while True:
         port = free_port()
         with socket.socket() as probe:
