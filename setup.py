@@ -43,7 +43,7 @@ TEST = [
     "setuptools>=77.0.3,<81",  # as pyproject.toml; pytest-tornado 0.8.1 imports pkg_resources
     "twine>=6.1",  # the first that knows license expressions
 ]
-DOCS = ["furo>=2024.8.6", "myst-parser>=4", "sphinx>=8.1"]
+DOCS = ["furo>=2024.8.6", "myst-parser>=4", "sphinx>=8.1", "sphinx-copybutton>=0.5.2"]
 BENCH = [
     *DEMO,
     *SPEED,

@@ -1,4 +1,4 @@
-"""How the pages are built: sphinx-build -W docs docs/_build."""
+"""Configuration of the documentation build: sphinx-build -W docs docs/_build."""
 
 import sys
 from importlib import metadata
@@ -10,16 +10,19 @@ project = "aiconfig_plugin"
 version = release = metadata.version("aiconfig-plugin")
 language = "en"
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "pages"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx_copybutton", "pages"]
 exclude_patterns = ["_build"]
 myst_heading_anchors = 3
 
 nitpicky = True
-# Other projects' names lead nowhere: their indexes would have to be fetched.
+# Names of other projects are not linked: their inventories would have to be downloaded.
 nitpick_ignore_regex = [("py:.*", r"(?!aiconfig_plugin\b).*")]
 autodoc_default_options = {"members": True, "member-order": "bysource"}
 autodoc_typehints = "signature"
 autodoc_preserve_defaults = True
+
+# Commands are copied; what they print is not.
+copybutton_selector = "div:not(.highlight-text) > div.highlight > pre"
 
 html_theme = "furo"
 html_title = "aiconfig_plugin"
