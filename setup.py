@@ -128,7 +128,7 @@ setup(
     include_package_data=False,
     entry_points={
         "console_scripts": ["aiconfig = aiconfig_plugin.cli:main"],
-        # For a gateway that looks for its plugins; the README says how.
+        # For gateways that discover their plugins: see docs/mount.md.
         "tornado_gateway.plugins": ["aiconfig = aiconfig_plugin:AIConfigPlugin"],
     },
     cmdclass={"sdist": ReproducibleSdist},

@@ -162,7 +162,12 @@ class AIConfigPlugin:
         return await self._service.resolve(owner, provider=provider, model=model, type=type)
 
     async def rotate(self, *, progress: Callable[[int], None] = lambda _keys: None) -> Rotation:
-        """Wrap every stored key by the primary; see :func:`aiconfig_plugin.domain.rotate`."""
+        """Re-encrypt every stored key with the primary storage key, beside live gateways.
+
+        ``progress`` receives the number of stored keys of each page. Revisions stay the same, and
+        keys that cannot be decrypted are left as they are. May be run again after it was
+        interrupted or raised :class:`~aiconfig_plugin.errors.StorageUnavailable`.
+        """
         return await rotate(self._repository, self._vault, progress=progress)
 
     def forget(self, *, token: str | None = None, subject: str | None = None) -> None:

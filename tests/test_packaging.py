@@ -221,9 +221,9 @@ def test_it_requires_what_it_imports_and_nothing_that_only_an_extra_needs(built:
         assert len(requirements(wheel, extra)) == len(declared) + 1
 
 
-def test_a_gateway_finds_it_as_the_readme_says(installed: Installed, tmp_path: Path) -> None:
-    readme = (CHECKOUT / "README.md").read_text(encoding="utf-8")
-    [lines] = re.findall(r"```python\n(from importlib\.metadata .*?)```", readme, re.DOTALL)
+def test_a_gateway_finds_it_as_the_guide_says(installed: Installed, tmp_path: Path) -> None:
+    guide = (CHECKOUT / "docs" / "mount.md").read_text(encoding="utf-8")
+    [lines] = re.findall(r"```python\n(from importlib\.metadata .*?)```", guide, re.DOTALL)
     host = f"from tornado.web import Application\napp = Application()\n{lines}\nprint(plugin)"
     run(installed.environment / "bin" / "aiconfig", "keyring", "create", "keyring", cwd=tmp_path)
     settings = {

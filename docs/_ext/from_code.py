@@ -1,7 +1,7 @@
-"""The parts of the reference that are made from the code, as reStructuredText.
+"""Generate parts of the reference from the code, as reStructuredText.
 
-Nothing here is written to a file: the directive ``from-code`` puts it into a page when the pages
-are built, so that the reference cannot fall behind the code.
+The directive ``from-code`` inserts them when the documentation is built. Nothing is written to a
+file, so the reference cannot be out of date.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import dataclasses
 import functools
 import inspect
 import json
+import re
 import textwrap
 from collections.abc import Iterator
 from typing import Any
@@ -37,6 +38,24 @@ def settings() -> str:
         )
         for field in dataclasses.fields(Settings)
     )
+
+
+def settings_contents() -> str:
+    """A table of the settings, each with its default and a link to its entry."""
+    meanings = _attribute_docs(Settings)
+    rows = (
+        f"   * - :envvar:`{variable(field.name)}`\n     - {_default(field.default)}\n"
+        f"     - {_first_sentence(meanings[field.name])}\n"
+        for field in dataclasses.fields(Settings)
+    )
+    return (
+        ".. list-table::\n   :header-rows: 1\n   :widths: 40 20 40\n\n"
+        "   * - variable\n     - default\n     - meaning\n" + "".join(rows)
+    )
+
+
+def _first_sentence(text: str) -> str:
+    return re.split(r"[.;:] ", " ".join(text.split()) + " ")[0] + "."
 
 
 def _attribute_docs(owner: type) -> dict[str, str]:
@@ -200,6 +219,7 @@ def _indented(text: str) -> str:
 
 PARTS = {
     "settings": settings,
+    "settings-contents": settings_contents,
     "routes": routes,
     "schemas": schemas,
     "problems": problems,

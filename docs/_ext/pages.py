@@ -1,4 +1,4 @@
-"""What Sphinx is taught here: the directive ``from-code``, and to refuse foreign parts of pages."""
+"""A Sphinx extension: the directive ``from-code``, and a check that pages load nothing external."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sphinx.errors import SphinxError
 from sphinx.util.docutils import SphinxDirective
 from sphinx.util.nodes import nested_parse_with_titles
 
-# What a page or a style sheet loads by itself; a link that a reader may follow is none of it.
+# What a page or a style sheet loads on its own. Links for readers are not among it.
 _LOADED = re.compile(
     r"""<(?:script|img|iframe|source)\b[^>]*\ssrc=["']?(?:https?:)?//"""
     r"""|<link\b[^>]*\srel=["']?(?:stylesheet|preconnect|preload|icon)[^>]*\shref=["']?(?:https?:)?//"""
@@ -22,12 +22,12 @@ _LOADED = re.compile(
     re.IGNORECASE,
 )
 
-# Beside the pages, and so copied among them under another name.
+# Files beside docs/, each included in a page.
 BESIDE = {"../SECURITY.md": "security.md"}
 
 
 class FromCode(SphinxDirective):
-    """``.. from-code:: settings`` puts that part of the reference here."""
+    """``.. from-code:: settings`` inserts that part of the reference."""
 
     required_arguments = 1
 
@@ -39,14 +39,14 @@ class FromCode(SphinxDirective):
         return holder.children
 
 
-def lead_to_pages(_app: Sphinx, _page: str, source: list[str]) -> None:
-    """Let a link to a file beside ``docs/`` lead to the page that shows it."""
+def rewrite_links(_app: Sphinx, _page: str, source: list[str]) -> None:
+    """Point links to a file beside ``docs/`` to the page that includes it."""
     for beside, page in BESIDE.items():
         source[0] = source[0].replace(f"]({beside}", f"]({page}")
 
 
-def refuse_foreign_parts(app: Sphinx, failure: Exception | None) -> None:
-    """Fail the build when a page would load a script, a style or a font from another host."""
+def reject_external_parts(app: Sphinx, failure: Exception | None) -> None:
+    """Fail the build if a page loads a script, a style or a font from another host."""
     if failure is not None:
         return
     for kind in ("*.html", "*.css"):
@@ -58,6 +58,6 @@ def refuse_foreign_parts(app: Sphinx, failure: Exception | None) -> None:
 
 def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("from-code", FromCode)
-    app.connect("source-read", lead_to_pages)
-    app.connect("build-finished", refuse_foreign_parts)
+    app.connect("source-read", rewrite_links)
+    app.connect("build-finished", reject_external_parts)
     return {"parallel_read_safe": True}

@@ -8,6 +8,8 @@ import json
 import re
 import shlex
 import sys
+from base64 import urlsafe_b64decode
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +20,16 @@ from prometheus_client import CollectorRegistry
 import aiconfig_plugin
 from aiconfig_plugin import Settings
 from aiconfig_plugin.cli import commands as cli
+from aiconfig_plugin.domain import AIConfig, ModelEntry, Owner
 from aiconfig_plugin.errors import AIConfigError
+from aiconfig_plugin.http import build_openapi
 from aiconfig_plugin.http.browser_files import web_routes
 from aiconfig_plugin.http.config import ROUTES
+from aiconfig_plugin.keys import Vault, create_keyring, load_keyring
 from aiconfig_plugin.metrics import PrometheusMetrics
 from aiconfig_plugin.settings import variable
+from aiconfig_plugin.store import to_document
+from tests.support.gateway import OPAQUE
 from tests.support.terminal import DOCS, blocks
 
 sys.path.insert(0, str(DOCS / "_ext"))
@@ -129,6 +136,42 @@ def test_the_readme_has_every_setting_with_its_default() -> None:
     for name, default in told.items():
         by_words = default if not default.startswith("`") else ""
         assert shown(SETTINGS[name].default) == ("" if by_words else default)
+
+
+def test_the_readme_has_every_route_with_its_scope() -> None:
+    rows = re.findall(r"^\| `([A-Z]+) (/\S+)` \| (\S+) \|", read(ROOT / "README.md"), re.MULTILINE)
+    assert {(method, path, scope.strip("`")) for method, path, scope in rows} == {
+        (method.upper(), path, scope)
+        for path, operations in build_openapi(Settings())["paths"].items()
+        for method, operation in operations.items()
+        for way in operation["security"] or [{"bearer": ["none"]}]
+        for scope in way["bearer"]
+        if method != "head"
+    }
+
+
+def test_the_index_says_what_each_page_is_for() -> None:
+    index = read(DOCS / "index.md")
+    listed = re.findall(r"```{toctree}\n(?::.*\n)+\n([^`]*)```", index)
+    rows = re.findall(r"^\| \[.+\]\((.+)\.(?:md|rst)\) \| .{15,} \|$", index, re.MULTILINE)
+    assert rows == "\n".join(listed).split()
+
+
+def test_the_picture_of_a_put_has_the_members_of_a_document_and_of_a_jwe_header(
+    tmp_path: Path,
+) -> None:
+    create_keyring(tmp_path / "keyring.json")
+    owner = Owner("https://login.example.com", "alice")
+    key = Vault(load_keyring(tmp_path / "keyring.json")).admit(owner, "OpenAI", OPAQUE)
+    config = AIConfig((ModelEntry("OpenAI", "chat", "gpt-4", True, key),), "", "revision")
+    header = urlsafe_b64decode(key.jwe.partition(".")[0] + "==").decode()
+    picture = unescape(read(DOCS / "images" / "put.svg"))
+    parts = re.split('class="(?:document|header)"', picture)
+    shown = [re.findall(r'"(\w+)":', part) for part in parts]
+    stored = re.findall(r'"(\w+)":', json.dumps(to_document(owner, config)))
+    assert shown == [[], stored, re.findall(r'"(\w+)":', header)]
+    rooms = set(re.findall(r'class="room"[^>]*>(\w+)<', picture))
+    assert rooms == {"http", "introspection", "domain", "keys", "store"}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=of_page)

@@ -41,9 +41,14 @@ def blocks(text: str) -> Iterator[Block]:
 
 
 def matches(answer: str, printed: str) -> bool:
-    """Compare with what was printed; ``…`` at the end of a line stands for the rest of it."""
+    """Compare with what was printed.
+
+    ``…`` at the end of a line stands for the rest of it, and alone for any number of lines.
+    """
     pattern = "".join(
-        re.escape(line.removesuffix("…")) + (".*\n" if line.endswith("…") else "\n")
+        "(?:.*\n)*?"
+        if line == "…"
+        else re.escape(line.removesuffix("…")) + (".*\n" if line.endswith("…") else "\n")
         for line in answer.splitlines()
     )
     return re.fullmatch(pattern, printed) is not None
