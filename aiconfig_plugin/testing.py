@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
-from aiconfig_plugin.domain import AIConfig, ModelEntry, Owner, Rewrapping, StoredConfig
+from aiconfig_plugin.domain import AIConfig, Owner, Replaced, Rewrapping, StoredConfig
 from aiconfig_plugin.errors import ConfigExists, ConfigNotFound, RevisionMismatch
 
 
@@ -30,10 +30,11 @@ class InMemoryRepository:
     async def read(self, owner: Owner) -> AIConfig:
         return self._current(owner, None)
 
-    async def create(self, owner: Owner, config: AIConfig) -> None:
+    async def create(self, owner: Owner, config: AIConfig) -> AIConfig:
         if owner in self._stored:
             raise ConfigExists
         self._stored[owner] = config
+        return config
 
     async def replace(
         self,
@@ -42,16 +43,10 @@ class InMemoryRepository:
         *,
         keep: Collection[int] = (),
         if_match: Collection[str] | None = None,
-        returning: bool = True,
-    ) -> AIConfig | None:
+    ) -> Replaced:
         before = self._current(owner, if_match)
-        keys = {_identity(entry): entry.key for entry in before.models}
-        models = (
-            replace(entry, key=keys.get(_identity(entry))) if position in keep else entry
-            for position, entry in enumerate(config.models)
-        )
-        self._stored[owner] = replace(config, models=tuple(models))
-        return before if returning else None
+        self._stored[owner] = after = config.keeping_keys_of(before, keep)
+        return Replaced(before, after)
 
     async def delete(self, owner: Owner, *, if_match: Collection[str] | None = None) -> AIConfig:
         before = self._current(owner, if_match)
@@ -106,7 +101,3 @@ class InMemoryRepository:
 
 def _id(owner: Owner) -> str:
     return json.dumps([owner.issuer, owner.subject])
-
-
-def _identity(entry: ModelEntry) -> tuple[str, str, str]:
-    return entry.provider, entry.type, entry.model

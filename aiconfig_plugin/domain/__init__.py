@@ -17,6 +17,7 @@ from aiconfig_plugin.domain.model import (
 from aiconfig_plugin.domain.ports import (
     Authenticator,
     KeyVault,
+    Replaced,
     Repository,
     Rewrapping,
     StoredConfig,
@@ -41,6 +42,7 @@ __all__ = [
     "ModelEntry",
     "Owner",
     "Principal",
+    "Replaced",
     "Repository",
     "ResolvedModel",
     "Rewrapping",

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from datetime import datetime, timezone
 from typing import Literal
 
-from aiconfig_plugin.domain.model import AIConfig, ModelEntry, Owner, Submission
+from aiconfig_plugin.domain.model import AIConfig, ModelEntry, Owner
 
 logger = logging.getLogger("aiconfig_plugin.audit")
 
@@ -46,8 +46,8 @@ def is_wanted() -> bool:
     return logger.isEnabledFor(logging.INFO)
 
 
-def changed_pointers(before: AIConfig, after: AIConfig, submission: Submission) -> list[str]:
-    """Return where ``after``, as it was submitted, differs from ``before``.
+def changed_pointers(before: AIConfig, after: AIConfig) -> list[str]:
+    """Return where ``after`` differs from ``before``.
 
     ``/models`` stands for an entry that is gone, and for another order.
     """
@@ -58,12 +58,12 @@ def changed_pointers(before: AIConfig, after: AIConfig, submission: Submission) 
         identity not in new for identity in old
     ):
         pointers.append("/models")
-    for number, (entry, submitted) in enumerate(zip(after.models, submission.models, strict=True)):
+    for number, entry in enumerate(after.models):
         previous = old.get(_identity(entry))
         if previous is None:
             pointers.append(f"/models/{number}")
             continue
-        if not submitted.keeps_key and entry.key != previous.key:
+        if entry.key != previous.key:
             pointers.append(f"/models/{number}/apiKeyEncrypted")
         if entry.is_paid != previous.is_paid:
             pointers.append(f"/models/{number}/isPaid")

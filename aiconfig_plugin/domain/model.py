@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 MAX_API_KEY_BYTES: Final = 4096
@@ -65,6 +65,19 @@ class AIConfig:
     models: tuple[ModelEntry, ...]
     system_prompt: str = field(repr=False)
     revision: str
+
+    def keeping_keys_of(self, before: AIConfig, positions: Collection[int]) -> AIConfig:
+        """Return this with the keys that ``before`` has for the entries at ``positions``."""
+        if not positions:
+            return self
+        keys = {(entry.provider, entry.type, entry.model): entry.key for entry in before.models}
+        models = list(self.models)
+        for position in positions:
+            entry = models[position]
+            key = keys.get((entry.provider, entry.type, entry.model))
+            if key is not None:
+                models[position] = replace(entry, key=key)
+        return replace(self, models=tuple(models))
 
 
 class SecretStr:

@@ -30,6 +30,14 @@ class Rewrapping:
     keys: Mapping[int, StoredKey]
 
 
+@dataclass(frozen=True)
+class Replaced:
+    """What one atomic write found and what it stored, kept keys included."""
+
+    before: AIConfig
+    after: AIConfig
+
+
 class Repository(Protocol):
     """Keeps one configuration for each owner. Every write is atomic and durable when it returns.
 
@@ -47,8 +55,8 @@ class Repository(Protocol):
     async def read(self, owner: Owner) -> AIConfig:
         """Return the owner's configuration, or raise ``ConfigNotFound``."""
 
-    async def create(self, owner: Owner, config: AIConfig) -> None:
-        """Store the first configuration of an owner, or raise ``ConfigExists``."""
+    async def create(self, owner: Owner, config: AIConfig) -> AIConfig:
+        """Store the first configuration of an owner and return it, or raise ``ConfigExists``."""
 
     async def replace(
         self,
@@ -57,15 +65,12 @@ class Repository(Protocol):
         *,
         keep: Collection[int] = (),
         if_match: Collection[str] | None = None,
-        returning: bool = True,
-    ) -> AIConfig | None:
-        """Replace the owner's configuration and return the one that was there before.
+    ) -> Replaced:
+        """Replace the owner's configuration.
 
-        Without ``returning`` it returns None and does not read it, which costs half of a large
-        write. ``keep`` holds the positions of those entries of ``config`` (their ``key`` is
-        None) that take over the key now stored for the same (provider, type, model), if there is
-        one.
-        Raises ``ConfigNotFound`` or ``RevisionMismatch``; nothing is changed then.
+        ``keep`` holds the positions of those entries of ``config`` (their ``key`` is None) that
+        keep the key now stored for the same (provider, type, model), if there is one. Raises
+        ``ConfigNotFound`` or ``RevisionMismatch``; nothing is changed then.
         """
 
     async def delete(self, owner: Owner, *, if_match: Collection[str] | None = None) -> AIConfig:

@@ -51,15 +51,14 @@ class AIConfigService:
 
     async def create(
         self, owner: Owner, submission: Submission, *, client_id: str | None = None
-    ) -> str:
-        """Store an owner's first configuration and return its revision.
+    ) -> AIConfig:
+        """Store an owner's first configuration and return it.
 
         Raises ``ConfigExists``, ``DuplicateModel``, ``KeyNotEncrypted`` or ``KeyNotAccepted``.
         """
-        config = await self._admit(owner, submission)
-        await self._repository.create(owner, config)
+        config = await self._repository.create(owner, await self._admit(owner, submission))
         audit.record("create", owner, config.revision, client_id=client_id, changed=[""])
-        return config.revision
+        return config
 
     async def read(
         self, owner: Owner, *, with_keys: bool = False, client_id: str | None = None
@@ -80,8 +79,8 @@ class AIConfigService:
         *,
         if_match: Collection[str] | None = None,
         client_id: str | None = None,
-    ) -> str:
-        """Replace an owner's configuration and return its new revision.
+    ) -> AIConfig:
+        """Replace an owner's configuration and return what is stored now, kept keys included.
 
         An entry whose key is absent keeps the key stored for the same provider, type and model,
         if there is one; null removes it. With ``if_match`` the write happens only while the
@@ -90,12 +89,11 @@ class AIConfigService:
         """
         config = await self._admit(owner, submission, await self._unreadable(owner, submission))
         keep = [n for n, entry in enumerate(submission.models) if entry.keeps_key]
-        before = await self._repository.replace(
-            owner, config, keep=keep, if_match=if_match, returning=audit.is_wanted()
-        )
-        changed = audit.changed_pointers(before, config, submission) if before else ()
-        audit.record("update", owner, config.revision, client_id=client_id, changed=changed)
-        return config.revision
+        replaced = await self._repository.replace(owner, config, keep=keep, if_match=if_match)
+        if audit.is_wanted():
+            changed = audit.changed_pointers(replaced.before, replaced.after)
+            audit.record("update", owner, config.revision, client_id=client_id, changed=changed)
+        return replaced.after
 
     async def delete(
         self,

@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from aiconfig_plugin.domain import ModelEntry, Submission, SubmittedEntry
+from aiconfig_plugin.domain import ModelEntry, Submission
 from aiconfig_plugin.errors import InvalidParameter, UnsupportedMediaType
 from aiconfig_plugin.http.base import Access, BaseHandler
 
@@ -29,7 +29,7 @@ class _ConfigHandler(BaseHandler):
     def write_config(
         self,
         revision: str,
-        models: Iterable[ModelEntry | SubmittedEntry],
+        models: Iterable[ModelEntry],
         system_prompt: str,
         extras: Iterable[Mapping[str, Any]] = (),
     ) -> None:
@@ -54,11 +54,11 @@ class CreateHandler(_ConfigHandler):
 
     async def post(self) -> None:
         submission = self.read_submission()
-        revision = await self.parts.service.create(self.owner, submission, client_id=self.client_id)
+        config = await self.parts.service.create(self.owner, submission, client_id=self.client_id)
         self.set_status(201)
         self.set_header("Location", f"{self.parts.prefix}{ReadHandler.path}")
         self.set_header("Cache-Control", "private, no-cache")
-        self.write_config(revision, submission.models, submission.system_prompt)
+        self.write_config(config.revision, config.models, config.system_prompt)
 
 
 class ReadHandler(_ConfigHandler):
@@ -105,11 +105,11 @@ class UpdateHandler(_ConfigHandler):
     async def put(self) -> None:
         submission = self.read_submission()
         if_match = entity_tags(self.request.headers.get("If-Match"))
-        revision = await self.parts.service.update(
+        config = await self.parts.service.update(
             self.owner, submission, if_match=if_match, client_id=self.client_id
         )
         self.set_header("Cache-Control", "private, no-cache")
-        self.write_config(revision, submission.models, submission.system_prompt)
+        self.write_config(config.revision, config.models, config.system_prompt)
 
 
 class DeleteHandler(BaseHandler):

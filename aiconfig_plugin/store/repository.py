@@ -13,7 +13,7 @@ from typing import Any, Final
 from pymongo import UpdateOne
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
-from aiconfig_plugin.domain import AIConfig, Owner, Rewrapping, StoredConfig
+from aiconfig_plugin.domain import AIConfig, Owner, Replaced, Rewrapping, StoredConfig
 from aiconfig_plugin.errors import ConfigExists, ConfigNotFound, RevisionMismatch
 from aiconfig_plugin.store.connection import (
     DOCUMENT_VALIDATION_FAILURE,
@@ -110,12 +110,12 @@ class MongoRepository:
             raise ConfigNotFound
         return to_config(found)
 
-    async def create(self, owner: Owner, config: AIConfig) -> None:
+    async def create(self, owner: Owner, config: AIConfig) -> AIConfig:
         with self._writes, bounded(self._timeout):
             while True:
                 try:
                     await self._collection.insert_one(to_document(owner, config))
-                    return
+                    return config
                 except DuplicateKeyError as err:
                     if await self._connection.current.find_one(_matching(owner), {"_id": 1}):
                         raise ConfigExists from err
@@ -127,16 +127,15 @@ class MongoRepository:
         *,
         keep: Collection[int] = (),
         if_match: Collection[str] | None = None,
-        returning: bool = True,
-    ) -> AIConfig | None:
+    ) -> Replaced:
         update = [{"$replaceWith": replacement(to_document(owner, config), keep)}]
         query = _matching(owner, if_match)
-        projection = None if returning else {"_id": 1}
         replace = self._collection.find_one_and_update
         with self._writes, bounded(self._timeout):
-            while (before := await replace(query, update, projection=projection)) is None:
+            while (before := await replace(query, update)) is None:
                 await self._refuse(owner, if_match)
-        return to_config(before) if returning else None
+        found = to_config(before)
+        return Replaced(found, config.keeping_keys_of(found, keep))
 
     async def delete(self, owner: Owner, *, if_match: Collection[str] | None = None) -> AIConfig:
         query = _matching(owner, if_match)

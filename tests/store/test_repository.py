@@ -21,7 +21,7 @@ from tornado.ioloop import IOLoop
 
 from aiconfig_plugin.demo.mongod import Mongod, free_port
 from aiconfig_plugin.domain.model import AIConfig, ModelEntry, Owner, StoredKey
-from aiconfig_plugin.domain.ports import Repository, Rewrapping
+from aiconfig_plugin.domain.ports import Replaced, Repository, Rewrapping
 from aiconfig_plugin.errors import (
     AIConfigError,
     ConfigExists,
@@ -134,19 +134,15 @@ async def test_owners_are_told_apart_wherever_the_border_is(repository: Reposito
 
 
 @RUN
-async def test_replace_returns_what_was_there(repository: Repository) -> None:
-    await repository.create(OWNER, config(entry(key=KEY)))
-    after = config(entry("o3"), revision="r2", prompt="New.")
-    assert await repository.replace(OWNER, after) == config(entry(key=KEY))
-    assert await repository.read(OWNER) == after
-
-
-@RUN
-async def test_replace_returns_nothing_where_nobody_asks(repository: Repository) -> None:
-    await repository.create(OWNER, config(entry(key=KEY)))
-    after = config(entry(), revision="r2")
-    assert await repository.replace(OWNER, after, keep=[0], returning=False) is None
-    assert await repository.read(OWNER) == config(entry(key=KEY), revision="r2")
+async def test_writes_return_what_is_stored_and_what_was(repository: Repository) -> None:
+    before = config(entry(key=KEY), entry("o3", OTHER_KEY))
+    assert await repository.create(OWNER, before) == before
+    after = config(entry("o3"), entry("new"), revision="r2", prompt="New.")
+    replaced = await repository.replace(OWNER, after, keep=[0, 1])
+    kept = config(entry("o3", OTHER_KEY), entry("new"), revision="r2", prompt="New.")
+    assert (replaced.before, replaced.after) == (before, kept)
+    assert await repository.read(OWNER) == kept
+    assert (await repository.replace(OWNER, after)).after == after
 
 
 @RUN
@@ -219,7 +215,7 @@ async def test_no_string_is_taken_for_an_expression(repository: Repository) -> N
         await repository.create(owner, first)
         assert await repository.read(owner) == first
         second = config(entry(text, provider=text), revision=f"{text}{number}", prompt=text * 2)
-        assert await repository.replace(owner, second, keep=[0], if_match=[text]) == first
+        assert (await repository.replace(owner, second, keep=[0], if_match=[text])).before == first
         assert await repository.read(owner) == config(
             entry(text, KEY, provider=text), revision=f"{text}{number}", prompt=text * 2
         )
@@ -234,8 +230,8 @@ async def test_of_racing_creates_one_wins(repository: Repository) -> None:
         *(repository.create(OWNER, config(revision=f"r{n}")) for n in range(20)),
         return_exceptions=True,
     )
-    assert sorted(type(r).__name__ for r in results) == ["ConfigExists"] * 19 + ["NoneType"]
-    assert (await repository.read(OWNER)).revision == f"r{results.index(None)}"
+    assert sorted(type(r).__name__ for r in results) == ["AIConfig"] + ["ConfigExists"] * 19
+    assert await repository.read(OWNER) in results
 
 
 @RUN
@@ -248,7 +244,7 @@ async def test_of_racing_conditional_replaces_one_wins(repository: Repository) -
         ),
         return_exceptions=True,
     )
-    winners = [n for n, result in enumerate(results) if isinstance(result, AIConfig)]
+    winners = [n for n, result in enumerate(results) if isinstance(result, Replaced)]
     assert [type(r) for r in results].count(RevisionMismatch) == 19
     assert [(await repository.read(OWNER)).revision] == [f"r{n}" for n in winners]
 
@@ -263,7 +259,7 @@ async def test_racing_replaces_never_leave_a_mixture(repository: Repository) -> 
     await repository.create(OWNER, start)
     replaced = await asyncio.gather(*(repository.replace(OWNER, body) for body in bodies))
     # A chain: every body was there once, and was seen whole by the write that replaced it.
-    seen = [*replaced, await repository.read(OWNER)]
+    seen = [*(each.before for each in replaced), await repository.read(OWNER)]
     assert {c.revision: c for c in seen} == {c.revision: c for c in [start, *bodies]}
 
 
