@@ -91,7 +91,7 @@ class DataSet:
         if sealed:
             document = self.vault.recipient(person.owner)
             for entry in models:
-                entry["apiKeyEncrypted"] = seal(document, API_KEY)
+                entry["apiKeyEncrypted"] = seal(document, API_KEY, provider=entry["provider"])
         return {"models": models, "system_prompt": SYSTEM_PROMPT}
 
 

@@ -17,7 +17,7 @@ def measure_keys(dataset: DataSet, scale: Scale) -> dict[str, list[float]]:
     vault = dataset.vault
     owner = Person("keys", 1).owner
     document = vault.recipient(owner)
-    sealed = [seal(document, API_KEY) for _ in range(scale.owners)]
+    sealed = [seal(document, API_KEY, provider=PROVIDER) for _ in range(scale.owners)]
     stored = [vault.admit(owner, PROVIDER, key) for key in sealed]
     works: dict[str, Callable[[], object]] = {
         "sealed keys opened and stored": lambda: [

@@ -64,6 +64,11 @@ def add_key_commands(commands: Any) -> None:
         metavar="FILE",
         help="holds the access token for a URL; it is never an argument",
     )
+    seal.add_argument(
+        "--provider",
+        metavar="NAME",
+        help="the provider of the entry the key is for; no other entry takes it then",
+    )
     _complete_files(document, token_file)
     seal.set_defaults(run=_seal)
 
@@ -139,7 +144,7 @@ def _seal(arguments: argparse.Namespace) -> int:
     except (EOFError, UnicodeDecodeError):
         raise ConfigurationError("Standard input holds no API key in UTF-8.") from None
     try:
-        print(seal(document, api_key))
+        print(seal(document, api_key, provider=arguments.provider))
     except ValueError as err:
         raise ConfigurationError(f"{err}.") from None
     return 0

@@ -4,7 +4,8 @@ At rest every key is a compact JWE (RFC 7516), ``A256KW`` and ``A256GCM``, with 
 storage key that wraps it and, in ``ctx``, a digest of the owner and the provider that it belongs
 to. The header is the JWE's authenticated data, so a stored key that is moved elsewhere does not
 open there. A client seals a key to the gateway with ``ECDH-ES``; its ``apv`` names the user and
-takes part in the key derivation (RFC 7518 section 4.6.2). With
+takes part in the key derivation (RFC 7518 section 4.6.2), its ``aud`` the provider: one string, as
+a list could name several, and a sealed key is for one entry. With
 :mod:`~aiconfig_plugin.keys.stored_jwe`, :mod:`~aiconfig_plugin.keys.keyring` and
 :mod:`~aiconfig_plugin.client` the only file that knows JOSE.
 """
@@ -19,6 +20,7 @@ from typing import Any
 
 from joserfc import jwe
 from joserfc.errors import JoseError
+from joserfc.registry import HeaderParameter
 from joserfc.util import urlsafe_b64decode, urlsafe_b64encode
 
 from aiconfig_plugin.domain import MAX_API_KEY_BYTES, KeyState, Owner, SecretStr, StoredKey
@@ -28,9 +30,13 @@ from aiconfig_plugin.keys.keyring import Keyring
 
 _SEALED_ALGS = ("ECDH-ES", "ECDH-ES+A256KW")
 # RFC 7516 section 4.1 and RFC 7518 section 4.6.1. No "zip": a short JWE must not grow long.
-_SEALED_MEMBERS = frozenset({"alg", "enc", "kid", "epk", "apu", "apv", "typ", "cty"})
+_SEALED_MEMBERS = frozenset({"alg", "enc", "kid", "epk", "apu", "apv", "typ", "cty", "aud"})
 _SEALED_ENC = "A256GCM"
-_SEALED = jwe.JWERegistry(algorithms=[*_SEALED_ALGS, _SEALED_ENC])
+_SEALED = jwe.JWERegistry(
+    # RFC 7519 section 5.3: a claim that is replicated in the header.
+    {"aud": HeaderParameter("Audience", "str")},
+    [*_SEALED_ALGS, _SEALED_ENC],
+)
 
 _to_json = json.JSONEncoder(separators=(",", ":")).encode
 
@@ -97,7 +103,7 @@ class Vault:
                 raise _not_accepted(err.detail) from None
             return stored
         if alg.startswith("ECDH-ES"):
-            return self._store(context, self._unseal(owner, submitted, header))
+            return self._store(context, self._unseal(owner, provider, submitted, header))
         if not header and _PLAIN_KEY.search(submitted):
             raise KeyNotEncrypted("This is a provider's plain API key; encrypt it first.")
         if self._sealed_only:
@@ -154,7 +160,7 @@ class Vault:
         header = stored_jwe.protected(kid, context)
         return StoredKey(kid, stored_jwe.encrypt(header, plaintext.encode(), key))
 
-    def _unseal(self, owner: Owner, sealed: str, header: dict[str, Any]) -> str:
+    def _unseal(self, owner: Owner, provider: str, sealed: str, header: dict[str, Any]) -> str:
         """Open a sealed key, or raise ``KeyNotAccepted``."""
         fault = _header_fault(header)
         if fault:
@@ -164,6 +170,8 @@ class Vault:
             raise _not_accepted("It is sealed to a key that is not on the keyring.")
         if header.get("apv") != _apv(owner):
             raise _not_accepted("It is sealed for another user (apv).")
+        if header.get("aud", provider) != provider:
+            raise _not_accepted("It is sealed for another provider (aud).")
         try:
             plaintext = jwe.decrypt_compact(sealed, key, registry=_SEALED).plaintext or b""
         except (JoseError, ValueError, TypeError, KeyError) as err:

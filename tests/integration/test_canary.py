@@ -204,7 +204,7 @@ async def seal_and_resolve(gateway: Gateway, marker: str, token: str, heard: Hay
     """Let the marked key be opened wherever the gateway opens one."""
     auth = {"Authorization": f"Bearer {token}"}
     document = await gateway.call("GET", f"{READ_PATH}/encryption-key", None, auth)
-    sealed = seal(json.loads(document.body), marker)
+    sealed = seal(json.loads(document.body), marker, provider="OpenAI")
     segments = sealed.split(".")
     for who, key, status in (
         (auth, sealed, 200),

@@ -15,6 +15,6 @@ async def test_a_key_sealed_by_one_user_is_not_accepted_from_another(gateway: Ga
     alice, bob = gateway.user("alice"), gateway.user("bob")
     path = READ_PATH + "/encryption-key"
     document = json.loads((await gateway.call("GET", path, headers=alice.auth)).body)
-    sealed = seal(document, "an API key")
+    sealed = seal(document, "an API key", provider="OpenAI")
     problem(await bob.create(body(entry(key=sealed))), 422, "key-not-accepted")
     assert (await alice.create(body(entry(key=sealed)))).code == 201

@@ -60,7 +60,8 @@ def sealed_entry(
     vault: Vault, owner: Owner, api_key: str = API_KEY, model: str = "gpt-4", **members: Any
 ) -> dict[str, Any]:
     """An entry whose key is sealed for that owner."""
-    return entry(model, key=seal(vault.recipient(owner), api_key), **members)
+    provider = members.get("provider", "OpenAI")
+    return entry(model, key=seal(vault.recipient(owner), api_key, provider=provider), **members)
 
 
 async def nobody(_request: object) -> Any:

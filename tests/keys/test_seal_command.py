@@ -21,6 +21,7 @@ import pytest
 
 from aiconfig_plugin.cli import main
 from aiconfig_plugin.client import seal
+from aiconfig_plugin.errors import KeyNotAccepted
 from aiconfig_plugin.keys.vault import Vault
 from tests.keys.stage import ALICE, API_KEY, new_vault
 from tests.support.processes import aiconfig, environment
@@ -84,6 +85,16 @@ def test_the_first_line_of_standard_input_is_sealed(
     assert out.endswith("\n") and out.count("\n") == 1
     assert API_KEY not in out
     assert opened(vault, out.strip()) == API_KEY
+
+
+def test_what_is_sealed_for_a_provider_fits_no_other(
+    run_seal: Seal, vault: Vault, document: Path
+) -> None:
+    code, out, err = run_seal(document, "--provider", "OpenAI")
+    assert (code, err) == (0, "")
+    assert opened(vault, out.strip()) == API_KEY
+    with pytest.raises(KeyNotAccepted):
+        vault.admit(ALICE, "Anthropic", out.strip())
 
 
 def test_it_never_asks_for_the_key_as_an_argument(

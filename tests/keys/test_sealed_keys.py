@@ -126,6 +126,26 @@ async def test_members_that_the_standard_knows_do_no_harm(gateway: Gateway) -> N
     assert await api_key_of(gateway) == "k"
 
 
+@pytest.mark.parametrize("provider", ["OpenAI", "Übersee 密钥", '"\\', "\U0001f511" * 40])
+def test_a_sealed_key_fits_the_provider_that_it_names_and_no_other(
+    tmp_path: Path, provider: str
+) -> None:
+    vault = new_vault(tmp_path / "keyring.json")
+    sealed = seal(vault.recipient(ALICE), API_KEY, provider=provider)
+    assert json.loads(unb64(sealed.split(".")[0]))["aud"] == provider
+    stored = vault.admit(ALICE, provider, sealed)
+    assert vault.open(ALICE, provider, stored).get_secret_value() == API_KEY
+    with pytest.raises(KeyNotAccepted, match="does not open here"):
+        vault.admit(ALICE, provider + " ", sealed)
+
+
+def test_without_a_provider_a_sealed_key_fits_any_as_it_always_did(tmp_path: Path) -> None:
+    vault = new_vault(tmp_path / "keyring.json")
+    sealed = seal(vault.recipient(ALICE), API_KEY)
+    for provider in ("OpenAI", "Anthropic"):
+        assert vault.admit(ALICE, provider, sealed)
+
+
 # What does not open
 
 STRANGER = ec.generate_private_key(ec.SECP256R1())
@@ -141,6 +161,7 @@ def _changed(sealed: str, part: int, text: str) -> str:
 
 FAULTS: dict[str, Callable[[Document], str]] = {
     "apv of another user": lambda d: seal_by_hand(d, b"k", apv=apv("https://i.example", "eve")),
+    "aud of another provider": lambda d: seal_by_hand(d, b"k", aud="Anthropic"),
     "kid of no key": lambda d: seal_by_hand(d, b"k", kid="nobody"),
     "no kid": lambda d: seal_by_hand(d, b"k", kid=LEFT_OUT),
     "epk on P-384": lambda d: seal_by_hand(d, b"k", epk=OTHER_CURVE),
@@ -161,6 +182,11 @@ FAULTS: dict[str, Callable[[Document], str]] = {
 }
 BESIDES: dict[str, Callable[[Document], str]] = {  # The log may call these as it likes.
     "no apv": lambda d: seal_by_hand(d, b"k", apv=LEFT_OUT),
+    "aud in another case": lambda d: seal_by_hand(d, b"k", aud="openai"),
+    "aud is empty": lambda d: seal_by_hand(d, b"k", aud=""),
+    "aud is null": lambda d: seal_by_hand(d, b"k", aud=None),
+    "aud is a list": lambda d: seal_by_hand(d, b"k", aud=["OpenAI"]),
+    "aud is a number": lambda d: seal_by_hand(d, b"k", aud=1),
     "key of a stranger": lambda d: seal_by_hand(
         {**d, "keys": [{**POINT, "kid": d["keys"][0]["kid"]}]}, b"k"
     ),
