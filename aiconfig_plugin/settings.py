@@ -1,17 +1,18 @@
 """The settings, as one frozen value that cannot be wrong once it exists.
 
-Arguments are checked here and nowhere else, and :meth:`Settings.from_env` is the only reader of
-the environment. A message names the setting as the operator writes it and never its value where
-that may be a secret.
+A setting is declared once, by :func:`setting`; the environment, the checks, README and the
+reference derive from the declaration. Arguments are checked here and nowhere else, and
+:meth:`Settings.from_env` is the only reader of the environment. An error names the setting as
+the operator writes it and never repeats a value, which may be a secret.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 from urllib.parse import urlsplit
 
 from aiconfig_plugin.errors import ConfigurationError
@@ -21,14 +22,93 @@ ClientAuthMethod: TypeAlias = Literal[
 ]
 APIKeyPolicy: TypeAlias = Literal["opaque", "sealed"]
 
-# What may stand before the routes: whole path segments, no slash at the end.
-_PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)*")
-# RFC 6749 section 3.3: one scope token.
-_SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]*")
-# RFC 6454 section 6.2, as browsers send it: no path, no capitals, no port that is the default.
-_ORIGIN = re.compile(
+_PREFIX_ENV = "AICONFIG_"
+
+
+class Check(NamedTuple):
+    """What a value must be."""
+
+    rule: str
+    """Completes "AICONFIG_NAME …" in an error and "It …" in the reference."""
+    accepts: Callable[[Any], bool]
+    parse: Callable[[str], Any] = str
+    """Makes the value of a variable's text; raises ValueError where it cannot."""
+    convert: Callable[[Any], Any] = lambda value: value
+    """Makes what is kept of the value, also of one that is given in Python."""
+
+
+def setting(
+    default: Any, doc: str, check: Check | None = None, *, secret: bool = False, empty: bool = False
+) -> Any:
+    """Declare a setting.
+
+    ``doc`` is its line in README and in the reference (Markdown). None as default makes it
+    optional. A ``secret`` is left out of ``repr()``. An empty variable is one that is not set,
+    except where ``empty`` makes it a value.
+    """
+    metadata = {"doc": doc, "check": check or Check("", lambda _value: True), "empty": empty}
+    return field(default=default, repr=not secret, metadata=metadata)
+
+
+def _matches(pattern: str, rule: str) -> Check:
+    compiled = re.compile(pattern)
+    return Check(rule, lambda value: isinstance(value, str) and bool(compiled.fullmatch(value)))
+
+
+def _each_matches(pattern: str, rule: str) -> Check:
+    """Return the check of a list, which the environment and a string separate by commas."""
+    each = _matches(pattern, rule)
+
+    def convert(given: Collection[str]) -> tuple[str, ...]:
+        items = given.split(",") if isinstance(given, str) else given
+        return tuple(item.strip() for item in items)
+
+    return Check(rule, lambda items: all(map(each.accepts, items)), convert=convert)
+
+
+def _one_of(choices: Any) -> Check:
+    names = get_args(choices)
+    return Check(f"must be one of: {', '.join(names)}", names.__contains__)
+
+
+def _number(kind: type[int] | type[float], low: float, high: float) -> Check:
+    return Check(
+        f"must be a number from {low} to {high}",
+        lambda value: type(value) in (int, kind) and low <= value <= high,
+        parse=kind,
+    )
+
+
+def _is_url(value: Any) -> bool:
+    try:
+        parts = urlsplit(value)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # an invalid port or address
+        return False
+
+
+_NOT_EMPTY = Check("must not be empty", bool)
+_URL = Check("must be an http or https URL", _is_url)
+_RESOURCE_URL = Check(
+    "must be an http or https URL without query and fragment",
+    lambda value: _is_url(value) and not set("?#") & set(value),
+)
+BOOLEAN = Check(
+    "must be true or false",
+    lambda value: isinstance(value, bool),
+    parse={"true": True, "false": False}.get,
+)
+# RFC 6749 section 3.3.
+_SCOPE = _matches(r"[\x21\x23-\x5b\x5d-\x7e]*", "must be one scope token, or empty")
+_PATH = _matches(
+    r"(/[A-Za-z0-9._~-]+)*", "must be path segments such as /api/v1, without a slash at the end"
+)
+# RFC 6454 section 6.2, as browsers send it.
+_ORIGINS = _each_matches(
     r"(?!http://[^/]*:80$|https://[^/]*:443$)"
-    r"https?://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[1-9][0-9]{0,4})?"
+    r"https?://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[1-9][0-9]{0,4})?",
+    "must be exact origins such as https://app.example, in lower case, without a path, "
+    "a default port or *",
 )
 
 
@@ -40,65 +120,86 @@ class Settings:
     value out of range.
     """
 
-    mongodb_uri: str | None = field(default=None, repr=False)
-    """Where the store is; not needed by a host that gives ``database=``."""
-    mongodb_database: str = "aiconfig"
-    """Name of the database in it."""
-    keyring: str | os.PathLike[str] | None = None
-    """Path of the keyring, a JWK Set file of mode 0600 or stricter."""
-    issuer: str | None = None
-    """Issuer identifier of the authorization server (RFC 8414 section 2)."""
-    introspection_endpoint: str | None = None
-    """URL of the introspection endpoint (RFC 7662 section 2); None discovers it from the issuer."""
-    client_id: str | None = None
-    """This gateway's own client identifier at the authorization server."""
-    client_secret: str | None = field(default=None, repr=False)
-    """The secret that goes with it, for ``client_secret_basic`` and ``client_secret_post``."""
-    client_key: str | os.PathLike[str] | None = None
-    """Path of the private key for ``private_key_jwt``: a JWK or PEM, of mode 0600 or stricter."""
-    client_auth_method: ClientAuthMethod = "client_secret_basic"
-    """How the gateway authenticates when it introspects (RFC 6749 section 2.3, RFC 7523)."""
-    ca_file: str | os.PathLike[str] | None = None
-    """Path of the certificates (PEM) that the authorization server's is checked against; None
-    takes the system's. Nothing switches the check off."""
-    audience: str | None = None
-    """What a token's ``aud`` must contain; None asks for nothing."""
-    subject_claim: str = "sub"
-    """The member of the introspection reply that names the user."""
-    read_scope: str = "ai-config:read"
-    """The scope that reading asks for; empty asks for none."""
-    write_scope: str = "ai-config:write"
-    """The scope that writing asks for; empty asks for none."""
-    introspection_ttl: float = 30.0
-    """Seconds for which a token that is active is believed without asking again; 0 is never."""
-    introspection_cache_size: int = 10_000
-    """How many introspected tokens are remembered at the most."""
-    api_key_policy: APIKeyPolicy = "opaque"
-    """Whether any ciphertext is taken as an API key, or sealed keys alone."""
-    prefix: str = "/api/v1"
-    """The path under which all routes hang."""
-    cors_origins: Collection[str] = ()
-    """The origins whose pages may call the routes (CORS); a string is taken as comma-separated."""
-    resource: str | None = None
-    """Public URL of the routes as a protected resource (RFC 9728); None publishes no metadata."""
+    mongodb_uri: str | None = setting(
+        None, "MongoDB connection string; not needed with `database=`.", secret=True
+    )
+    mongodb_database: str = setting("aiconfig", "Name of the database.", _NOT_EMPTY)
+    keyring: str | os.PathLike[str] | None = setting(
+        None, "Path of the keyring, a JWK Set file of mode 0600 or stricter."
+    )
+    issuer: str | None = setting(
+        None, "Issuer identifier of the authorization server (RFC 8414 section 2).", _URL
+    )
+    introspection_endpoint: str | None = setting(
+        None,
+        "URL of the introspection endpoint (RFC 7662); without it, the metadata of the issuer "
+        "(RFC 8414 or OpenID) name it.",
+        _URL,
+    )
+    client_id: str | None = setting(
+        None, "Client identifier of this gateway at the authorization server."
+    )
+    client_secret: str | None = setting(
+        None, "Client secret, for `client_secret_basic` and `client_secret_post`.", secret=True
+    )
+    client_auth_method: ClientAuthMethod = setting(
+        "client_secret_basic",
+        "How the gateway authenticates when it introspects (RFC 6749 section 2.3, RFC 7523): "
+        "`client_secret_basic`, `client_secret_post` or `private_key_jwt`.",
+        _one_of(ClientAuthMethod),
+    )
+    client_key: str | os.PathLike[str] | None = setting(
+        None, "Path of the private key for `private_key_jwt`: a JWK or PEM, mode 0600 or stricter."
+    )
+    ca_file: str | os.PathLike[str] | None = setting(
+        None,
+        "Path of the CA certificates (PEM) that the authorization server is verified against; "
+        "without it, those of the system. Verification cannot be switched off.",
+    )
+    audience: str | None = setting(
+        None, "What the `aud` of a token must contain; without it, `aud` is not checked."
+    )
+    subject_claim: str = setting(
+        "sub", "Member of the introspection response that names the user.", _NOT_EMPTY
+    )
+    read_scope: str = setting(
+        "ai-config:read", "Scope required for reading; empty requires none.", _SCOPE, empty=True
+    )
+    write_scope: str = setting(
+        "ai-config:write", "Scope required for writing; empty requires none.", _SCOPE, empty=True
+    )
+    introspection_ttl: float = setting(
+        30.0, "Seconds for which an active token is cached; 0 disables it.", _number(float, 0, 3600)
+    )
+    introspection_cache_size: int = setting(
+        10_000, "Maximum number of cached introspections.", _number(int, 1, 1_000_000)
+    )
+    api_key_policy: APIKeyPolicy = setting(
+        "opaque",
+        "`opaque` accepts any ciphertext as an API key, `sealed` only sealed keys.",
+        _one_of(APIKeyPolicy),
+    )
+    prefix: str = setting("/api/v1", "Path prefix of all routes.", _PATH, empty=True)
+    cors_origins: Collection[str] = setting(
+        (), "Origins whose pages may call the routes (CORS), comma-separated.", _ORIGINS
+    )
+    resource: str | None = setting(
+        None,
+        "Public URL of the routes as a protected resource; publishes metadata (RFC 9728), and "
+        "401 responses name them.",
+        _RESOURCE_URL,
+    )
 
     def __post_init__(self) -> None:
-        _require_text(self, "mongodb_database", "subject_claim")
-        _require_url(self, "issuer", "introspection_endpoint", "resource")
-        object.__setattr__(self, "cors_origins", _origins(self.cors_origins))
-        if self.resource is not None and set("?#") & set(self.resource):
-            raise _wrong("resource", "must have neither a query nor a fragment")
-        _require_choice(self, "client_auth_method", get_args(ClientAuthMethod))
-        _require_choice(self, "api_key_policy", get_args(APIKeyPolicy))
-        _require_range(self, "introspection_ttl", 0, 3600)
-        _require_range(self, "introspection_cache_size", 1, 1_000_000)
-        for name in ("read_scope", "write_scope"):
-            if not _SCOPE.fullmatch(getattr(self, name)):
-                raise _wrong(name, "must be one scope token, or empty")
-        if not _PREFIX.fullmatch(self.prefix):
-            raise _wrong(
-                "prefix", "must be path segments such as /api/v1, without a slash at the end"
-            )
+        for each in fields(self):
+            check: Check = each.metadata["check"]
+            value = getattr(self, each.name)
+            if value is None and each.default is None:
+                continue
+            value = check.convert(value)
+            if not check.accepts(value):
+                raise ConfigurationError(f"{variable(each.name)} {check.rule}.")
+            object.__setattr__(self, each.name, value)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:
@@ -108,85 +209,22 @@ class Settings:
         out of range. What is missing is named by the part that needs it.
         """
         environ = os.environ if environ is None else environ
-        given = {name: value for name, value in environ.items() if name.startswith(_PREFIX_ENV)}
-        known = {variable(f.name): f for f in fields(cls)}
-        unknown = sorted(set(given) - set(known))
-        if unknown:
+        known = {variable(each.name): each for each in fields(cls)}
+        given = {name: text for name, text in environ.items() if name.startswith(_PREFIX_ENV)}
+        if unknown := sorted(given.keys() - known):
             raise ConfigurationError(f"{unknown[0]} is not a setting of aiconfig.")
-        values: dict[str, Any] = {
-            known[name].name: _read(name, value)
-            for name, value in given.items()
-            if value or name in _MAY_BE_EMPTY
-        }
+        values = {}
+        for name, text in given.items():
+            declared = known[name]
+            if text or declared.metadata["empty"]:
+                check: Check = declared.metadata["check"]
+                try:
+                    values[declared.name] = check.parse(text)
+                except ValueError:
+                    raise ConfigurationError(f"{name} {check.rule}.") from None
         return cls(**values)
-
-
-_PREFIX_ENV = "AICONFIG_"
-_NUMBERS: Mapping[str, type] = {
-    "AICONFIG_INTROSPECTION_TTL": float,
-    "AICONFIG_INTROSPECTION_CACHE_SIZE": int,
-}
-# Elsewhere an empty variable is one that is not set.
-_MAY_BE_EMPTY = ("AICONFIG_READ_SCOPE", "AICONFIG_WRITE_SCOPE", "AICONFIG_PREFIX")
 
 
 def variable(name: str) -> str:
     """Return the environment variable of the setting ``name``."""
     return _PREFIX_ENV + name.upper()
-
-
-def _read(name: str, value: str) -> str | float | int:
-    if name not in _NUMBERS:
-        return value
-    try:
-        number: float | int = _NUMBERS[name](value)
-    except ValueError:
-        raise ConfigurationError(f"{name} must be a number.") from None
-    return number
-
-
-def _wrong(name: str, why: str) -> ConfigurationError:
-    return ConfigurationError(f"{variable(name)} {why}.")
-
-
-def _origins(given: Collection[str]) -> tuple[str, ...]:
-    origins = given.split(",") if isinstance(given, str) else given
-    stripped = tuple(origin.strip() for origin in origins)
-    if not all(_ORIGIN.fullmatch(origin) for origin in stripped):
-        raise _wrong(
-            "cors_origins",
-            "must be exact origins such as https://app.example, in small letters, without a path, "
-            "a default port or *",
-        )
-    return stripped
-
-
-def _require_text(settings: Settings, *names: str) -> None:
-    for name in names:
-        if not getattr(settings, name):
-            raise _wrong(name, "must not be empty")
-
-
-def _require_url(settings: Settings, *names: str) -> None:
-    for name in names:
-        value = getattr(settings, name)
-        if value is None:
-            continue
-        try:
-            parts = urlsplit(value)
-            fits = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-        except ValueError:  # a port or an address that is none
-            fits = False
-        if not fits:
-            raise _wrong(name, "must be an http or https URL")
-
-
-def _require_choice(settings: Settings, name: str, choices: Iterable[str]) -> None:
-    if getattr(settings, name) not in choices:
-        raise _wrong(name, f"must be one of: {', '.join(choices)}")
-
-
-def _require_range(settings: Settings, name: str, low: float, high: float) -> None:
-    value = getattr(settings, name)
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
-        raise _wrong(name, f"must be a number from {low} to {high}")

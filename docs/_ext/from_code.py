@@ -7,7 +7,6 @@ file, so the reference cannot be out of date.
 from __future__ import annotations
 
 import argparse
-import ast
 import dataclasses
 import functools
 import inspect
@@ -22,30 +21,25 @@ from aiconfig_plugin.cli import commands as cli
 from aiconfig_plugin.http import PROBLEMS, WELL_KNOWN, build_openapi, web_routes
 from aiconfig_plugin.settings import variable
 
-# What tells the rules of a setting: one of these breaks each of them, and the refusal names it.
-PROBES = ("\0", "", "https://example.com/?#")
-
 
 def settings() -> str:
-    """Every setting: its variable, its argument, its default, its rules and its meaning."""
-    meanings = _attribute_docs(Settings)
-    return "\n".join(
-        f".. envvar:: {variable(field.name)}\n\n"
-        + _indented(
-            f"{meanings[field.name]}\n\n"
-            f"In Python ``{field.name}``. Default: {_default(field.default)}."
-            + "".join(f" It {rule}" for rule in _rules(field.name))
-        )
-        for field in dataclasses.fields(Settings)
+    """Every setting: its variable, its argument, its default, its rule and its meaning."""
+    return "\n".join(map(_setting, dataclasses.fields(Settings)))
+
+
+def _setting(field: dataclasses.Field[Any]) -> str:
+    rule = field.metadata["check"].rule.replace("*", r"\*")
+    return f".. envvar:: {variable(field.name)}\n\n" + _indented(
+        f"{_meaning(field)}\n\nIn Python ``{field.name}``. Default: {_default(field)}."
+        + (f" It {rule}." if rule else "")
     )
 
 
 def settings_contents() -> str:
     """A table of the settings, each with its default and a link to its entry."""
-    meanings = _attribute_docs(Settings)
     rows = (
-        f"   * - :envvar:`{variable(field.name)}`\n     - {_default(field.default)}\n"
-        f"     - {_first_sentence(meanings[field.name])}\n"
+        f"   * - :envvar:`{variable(field.name)}`\n     - {_default(field)}\n"
+        f"     - {re.split('[.;:] ', _meaning(field) + ' ')[0]}.\n"
         for field in dataclasses.fields(Settings)
     )
     return (
@@ -54,35 +48,28 @@ def settings_contents() -> str:
     )
 
 
-def _first_sentence(text: str) -> str:
-    return re.split(r"[.;:] ", " ".join(text.split()) + " ")[0] + "."
+def _meaning(field: dataclasses.Field[Any]) -> str:
+    return str(field.metadata["doc"]).replace("`", "``")
 
 
-def _attribute_docs(owner: type) -> dict[str, str]:
-    """The string below each attribute, which Python itself does not keep."""
-    [body] = (node.body for node in ast.parse(inspect.getsource(owner)).body)
-    return {
-        field.target.id: inspect.cleandoc(text.value.value)
-        for field, text in zip(body, body[1:], strict=False)
-        if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr)
-    }
+def _default(field: dataclasses.Field[Any]) -> str:
+    return shown(field.default).replace("`", "``") or "none"
 
 
-def _default(value: Any) -> str:
-    if value is None or value == ():
-        return "none"
-    return f"``{value:g}``" if isinstance(value, float) else f"``{value}``"
+def shown(default: Any) -> str:
+    """A default as Markdown; nothing for none."""
+    if default is None or default == ():
+        return ""
+    text = str(default).lower() if isinstance(default, bool) else f"{default}".removesuffix(".0")
+    return f"`{text}`"
 
 
-def _rules(name: str) -> list[str]:
-    refusals = []
-    for probe in PROBES:
-        try:
-            Settings(**{name: probe})
-        except errors.ConfigurationError as refusal:
-            rule = refusal.detail.removeprefix(f"{variable(name)} ")
-            refusals.append(rule.replace("*", r"\*"))
-    return list(dict.fromkeys(refusals))
+def settings_table() -> list[str]:
+    """The rows of README's table."""
+    return [
+        f"| `{variable(field.name)}` | {shown(field.default)} | {field.metadata['doc']} |"
+        for field in dataclasses.fields(Settings)
+    ]
 
 
 def routes() -> str:
