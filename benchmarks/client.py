@@ -9,12 +9,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.processes import Process
+from benchmarks.servers import Server
 
 PREFIX = "/api/v1"
+CREATE = f"{PREFIX}/create/ai-model-config"
 READ = f"{PREFIX}/get/ai-model-config"
-READ_KEYS = f"{READ}?include=apiKeyEncrypted,keyState"
 UPDATE = f"{PREFIX}/update/ai-model-config"
+ENCRYPTION_KEY = f"{READ}/encryption-key"
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Answer:
     body: bytes
 
     def json(self) -> Any:
-        return json.loads(self.body)
+        return json.loads(self.body) if self.body else None
 
 
 class Client:
@@ -39,11 +40,14 @@ class Client:
             headers["Content-Type"] = "application/json"
         self._connection.request(method, path, body.encode() or None, headers)
         response = self._connection.getresponse()
-        return Answer(response.status, response.getheader("ETag", ""), response.read())
+        answer = Answer(response.status, response.getheader("ETag", ""), response.read())
+        if answer.status >= 400:
+            raise RuntimeError(f"{method} {path} is answered {answer.status}: {answer.body!r}")
+        return answer
 
 
 @contextmanager
-def client(server: Process) -> Iterator[Client]:
+def client(server: Server) -> Iterator[Client]:
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
     try:
         yield Client(connection)

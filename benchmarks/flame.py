@@ -1,51 +1,81 @@
-"""A flame graph of the plugin under load, by py-spy."""
+"""Where the time of a request goes, by py-spy: as a flame graph, and as microseconds by library."""
 
 from __future__ import annotations
 
-import shutil
+import re
 import subprocess
-import sys
+from collections import Counter
+from collections.abc import Callable
+from importlib.metadata import files
 from pathlib import Path
+from typing import TypeAlias
 
-from benchmarks.load import load
-from benchmarks.scale import Scale
-from benchmarks.stage import open_stage
-from benchmarks.works import WORKS, Course, Work
+from benchmarks.environment import Environment
+from benchmarks.rounds import Figures
+from benchmarks.servers import Server
+from benchmarks.workloads import Workload, prepare, prime
 
-HERE = Path(__file__).parent
-SECONDS = 10
-PROFILED = {work.name.replace(",", "").replace(" ", "-"): work for work in WORKS}
+SECONDS = 5
+SAMPLES = 250
+"""In a second."""
 
+Costs: TypeAlias = "dict[str, float]"
 
-def profile(name: str, scale: Scale) -> Path:
-    """Serve one kind of request for some seconds and return the flame graph of the process."""
-    file = HERE / f"flame-{name}.svg"
-    with open_stage() as stage, stage.plugin("ours", plain=False) as contender:
-        course = Course(stage, scale, [contender])
-        record(course, PROFILED[name], file)
-    return file
+_FRAME = re.compile(r"\((?P<file>[^():]+)(?::\d+)?\)$")
 
 
-def record(course: Course, work: Work, file: Path) -> None:
-    contender = course.contenders[0]
-    requests = course.prepare(work)[contender.name]
-    pid = contender.process.popen.pid
-    beside = Path(sys.executable).with_name("py-spy")
-    spy = str(beside) if beside.exists() else shutil.which("py-spy") or "py-spy"
-    recording = subprocess.Popen(
-        [spy, "record", "--pid", str(pid), "--output", str(file), "--duration", str(SECONDS)],
-        stdout=subprocess.DEVNULL,
-    )
+def profile(env: Environment, workload: Workload, graph: Path | None = None) -> Costs:
+    """Return the microseconds of processor time that a request takes in each file's own code.
+
+    ``graph`` is where the flame graph goes, if one is wanted.
+    """
+    with env.ours() as contender:
+        etags = {contender.name: prime(env, contender)}
+        turn = prepare(env, workload, [contender], etags)["ours"]
+        if graph:
+            record(contender.server, turn, graph, "flamegraph")
+            hide_paths(graph)
+        stacks = env.directory / "stacks"
+        each = record(contender.server, turn, stacks, "raw")
+    own: Counter[str] = Counter()
+    for line in stacks.read_text(encoding="utf-8").splitlines():
+        frames, _, count = line.rpartition(" ")
+        own[where(frames.rpartition(";")[2])] += int(count)
+    return {file: each * count / own.total() for file, count in own.most_common()}
+
+
+def record(server: Server, turn: Callable[..., Figures], output: Path, format: str) -> float:
+    """Record under load; return the microseconds of processor time for each request."""
+    command = [
+        *(spy(), "record", "--pid", str(server.pid), "--nonblocking", "--rate", str(SAMPLES)),
+        *("--duration", str(SECONDS), "--format", format, "--output", str(output)),
+    ]
+    recording = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        load(
-            contender.process, work.method, work.path, requests,
-            seconds=SECONDS + 1, connections=work.connections,
-        )  # fmt: skip
+        each = 1e6 * turn(seconds=SECONDS + 1)["processor"]
         if recording.wait(SECONDS):
             raise RuntimeError("py-spy could not record; may it trace processes here?")
     finally:
         recording.kill()
         recording.wait()
-    # Its title is the command line, with the paths of the machine.
-    drawn = file.read_text(encoding="utf-8").replace(f"{HERE}/", "").replace(spy, "py-spy")
-    file.write_text(drawn, encoding="utf-8")
+    return each
+
+
+def spy() -> str:
+    """Return where pip put it, which need not be on the PATH."""
+    scripts = [str(file.locate()) for file in files("py-spy") or () if file.name == "py-spy"]
+    return scripts[0] if scripts else "py-spy"
+
+
+def where(frame: str) -> str:
+    """Return the library and file of a frame."""
+    found = _FRAME.search(frame)
+    return found["file"] if found else frame
+
+
+def hide_paths(graph: Path) -> None:
+    """Its title is the command line, with the paths of the machine."""
+    drawn = graph.read_text(encoding="utf-8")
+    for path in (f"{graph.parent}/", f"{Path(spy()).parent}/"):
+        drawn = drawn.replace(path, "")
+    graph.write_text(drawn, encoding="utf-8")

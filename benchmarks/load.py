@@ -9,19 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.processes import Process
+from benchmarks.rounds import Figures
+from benchmarks.servers import Server, processor_seconds
 
 SCRIPT = Path(__file__).with_name("requests.lua")
 REQUEST_TIMEOUT = 30
 """Seconds after which wrk calls a request failed."""
-
-
-class WrkMissing(Exception):
-    """There is no wrk on the PATH."""
-
-
-class LoadFailed(Exception):
-    """Requests failed, so the figures would mean nothing."""
 
 
 @dataclass(frozen=True)
@@ -31,23 +24,10 @@ class Request:
     body: str = ""
 
 
-@dataclass(frozen=True)
-class Figures:
-    """What one run of wrk saw; latencies are in seconds."""
-
-    rate: float
-    p50: float
-    p99: float
-
-
 def require_wrk() -> str:
-    """Return where wrk is, or raise :class:`WrkMissing`, which says how to install it."""
     found = shutil.which("wrk")
     if found is None:
-        raise WrkMissing(
-            "The load comes from wrk, which is not installed: "
-            "on Debian and Ubuntu it is the package 'wrk' (apt-get install wrk)."
-        )
+        raise SystemExit("The load comes from wrk: install it (apt-get install wrk).")
     return found
 
 
@@ -58,7 +38,7 @@ def write_requests(file: Path, requests: Sequence[Request]) -> Path:
 
 
 def load(
-    server: Process, method: str, path: str, requests: Path, *, seconds: int, connections: int
+    server: Server, method: str, path: str, requests: Path, *, seconds: int, connections: int
 ) -> Figures:
     """Send the requests of a file in turn, for ``seconds``, over so many connections."""
     command = [
@@ -66,8 +46,15 @@ def load(
         *("--timeout", f"{REQUEST_TIMEOUT}s", "-s", str(SCRIPT), server.url),
         *("--", method, path, str(requests)),
     ]
+    before = processor_seconds(server.pid)
     done = subprocess.run(command, capture_output=True, text=True, check=True)
+    computed = processor_seconds(server.pid) - before
     said = json.loads(done.stdout.splitlines()[-1])
     if said["failed"] or not said["requests"]:
-        raise LoadFailed(f"{server.name}: {method} {path}: {said}")
-    return Figures(said["requests"] / said["seconds"], said["p50"], said["p99"])
+        raise RuntimeError(f"{server.name}: {method} {path}: {said}")
+    return {
+        "rate": said["requests"] / said["seconds"],
+        "processor": computed / said["requests"],
+        "p50": said["p50"],
+        "p99": said["p99"],
+    }

@@ -2,45 +2,43 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
-import json
 import tracemalloc
-from typing import Any
 
-from aiconfig_plugin import Settings
-from aiconfig_plugin.introspection import ActiveToken, IntrospectionAuthenticator, active_token
+from tornado.httputil import HTTPHeaders, HTTPServerRequest
 
-
-class InstantIntrospection(IntrospectionAuthenticator):
-    """Makes the reply in this process: what is remembered of it is the same."""
-
-    async def _introspect(self, token: str) -> ActiveToken:
-        reply = {
-            "active": True,
-            "sub": token.partition(".")[2],
-            "client_id": "browser",
-            "scope": "ai-config:read ai-config:write",
-            "exp": 4_000_000_000,
-        }
-        return active_token(json.loads(json.dumps(reply)), self._settings)
+from aiconfig_plugin import AIConfigPlugin
+from benchmarks.contenders.ours import make_plugin
+from benchmarks.environment import Environment
+from benchmarks.rounds import Results
 
 
-async def bytes_of_a_token(settings: dict[str, Any], tokens: int) -> float:
+def measure_memory(env: Environment) -> Results:
     """Return the bytes for each token once so many are remembered."""
-    authenticator = InstantIntrospection(
-        Settings(**settings, introspection_cache_size=max(tokens, 1))
-    )
-    await authenticator.start()
-    await authenticator.authenticate("first.owner")
-    tracemalloc.start()
+    each = asyncio.run(bytes_of_a_token(env))
+    return {f"one of {env.scale.tokens:,} tokens": {"ours": {"bytes": [each]}}}
+
+
+async def bytes_of_a_token(env: Environment) -> float:
+    plugin = make_plugin(env.settings("memory"), env.driver)
+    await plugin.start()
     try:
+        await remember(plugin, "first.owner")
+        tracemalloc.start()
         gc.collect()
         before, _ = tracemalloc.get_traced_memory()
-        for number in range(tokens):
-            await authenticator.authenticate(f"token{number}.owner{number}")
+        for number in range(env.scale.tokens):
+            await remember(plugin, f"token{number}.owner{number}")
         gc.collect()
         after, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-        await authenticator.close()
-    return (after - before) / tokens
+        await plugin.close()
+        env.mongo.drop_database("memory")
+    return (after - before) / env.scale.tokens
+
+
+async def remember(plugin: AIConfigPlugin, token: str) -> None:
+    headers = HTTPHeaders({"Authorization": f"Bearer {token}"})
+    await plugin.authenticate(HTTPServerRequest("GET", "/", headers=headers))

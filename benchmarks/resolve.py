@@ -2,58 +2,70 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any
+from functools import partial
 
-from motor.motor_asyncio import AsyncIOMotorClient
-
-from aiconfig_plugin import AIConfigPlugin, Settings
-from aiconfig_plugin.store import COLLECTION
-from benchmarks.dataset import people, refill
-from benchmarks.scale import Scale
-from benchmarks.stage import Stage
+from aiconfig_plugin import AIConfigPlugin
+from benchmarks.contenders.ours import make_plugin
+from benchmarks.contenders.serving import mongo_client
+from benchmarks.dataset import SMALL
+from benchmarks.environment import COLLECTION, Environment
+from benchmarks.rounds import Figures, Results, in_turn
 
 DATABASE = "resolve"
-BLOCK = 50
-"""Calls of one kind before the other has its turn."""
+AT_ONCE = (1, 64)
+WARM_UP = 100
+
+Call = Callable[[int], Awaitable[object]]
 
 
-async def measure_resolve(stage: Stage, scale: Scale) -> dict[str, list[float]]:
-    """Return calls per second, one after the other, of each round."""
-    owners = people(scale.owners)
-    settings = Settings(**stage.settings(DATABASE))
-    refill(stage.collection(DATABASE), [stage.dataset.ours(person) for person in owners])
-    client: AsyncIOMotorClient[dict[str, Any]] = AsyncIOMotorClient(stage.uri)
-    collection = client[DATABASE][COLLECTION]
-    ids = [document["_id"] async for document in collection.find({}, {"_id": 1})]
-    plugin = AIConfigPlugin(settings)
-    await plugin.start()
-
-    async def ours(number: int) -> None:
-        await plugin.resolve(owners[number % len(owners)].subject, provider="OpenAI")
-
-    async def bare(number: int) -> None:
-        await collection.find_one({"_id": ids[number % len(ids)]})
-
+def measure_resolve(env: Environment) -> Results:
+    """Return calls per second: one after the other, and so many at once."""
+    env.mongo[DATABASE][COLLECTION].insert_many(env.dataset.ours)
+    plugin = make_plugin(env.settings(DATABASE), env.driver)
+    loop = asyncio.new_event_loop()
     try:
-        await interleaved(ours, bare, BLOCK)
-        rounds = [await interleaved(ours, bare, scale.resolves) for _ in range(scale.rounds)]
+        loop.run_until_complete(plugin.start())
+        contenders = {"ours": ours(env, plugin), "bare": bare(env)}
+
+        def turn(call: Call, at_once: int, times: int) -> Figures:
+            return {"rate": loop.run_until_complete(rate(call, at_once, times))}
+
+        for call in contenders.values():
+            turn(call, 1, WARM_UP)
+        return {
+            f"resolve, {at_once} at once": in_turn(
+                env.scale.rounds,
+                {
+                    name: partial(turn, call, at_once, env.scale.calls)
+                    for name, call in contenders.items()
+                },
+            )
+            for at_once in AT_ONCE
+        }
     finally:
-        await plugin.close()
-        client.close()
-    return {"ours": [one for one, _ in rounds], "bare find_one": [other for _, other in rounds]}
+        loop.run_until_complete(plugin.close())
+        loop.close()
 
 
-async def interleaved(
-    ours: Callable[[int], Awaitable[None]], bare: Callable[[int], Awaitable[None]], times: int
-) -> tuple[float, float]:
-    seconds = [0.0, 0.0]
-    for start in range(0, times, BLOCK):
-        for place, call in enumerate((ours, bare)):
-            begun = time.perf_counter()
-            for number in range(start, start + BLOCK):
-                await call(number)
-            seconds[place] += time.perf_counter() - begun
-    calls = -(-times // BLOCK) * BLOCK
-    return calls / seconds[0], calls / seconds[1]
+def ours(env: Environment, plugin: AIConfigPlugin) -> Call:
+    people = env.dataset.of_size(SMALL)
+    return lambda number: plugin.resolve(people[number % len(people)].subject, provider="OpenAI")
+
+
+def bare(env: Environment) -> Call:
+    collection = mongo_client(env.uri, env.driver)[DATABASE][COLLECTION]
+    ids = [document["_id"] for document in env.dataset.ours if len(document["models"]) == SMALL]
+    return lambda number: collection.find_one({"_id": ids[number % len(ids)]})
+
+
+async def rate(call: Call, at_once: int, times: int) -> float:
+    async def caller(first: int) -> None:
+        for number in range(first, times, at_once):
+            await call(number)
+
+    begun = time.perf_counter()
+    await asyncio.gather(*map(caller, range(at_once)))
+    return times / (time.perf_counter() - begun)

@@ -2,73 +2,69 @@
 
 from __future__ import annotations
 
+import asyncio
+import shutil
 import time
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
 
 from pymongo import ReplaceOne, WriteConcern
 
-from aiconfig_plugin.domain import rotation
-from aiconfig_plugin.keys import Vault, add_keys, create_keyring, load_keyring, promote_keys
-from aiconfig_plugin.store import MongoRepository
-from benchmarks.dataset import SMALL, DataSet, people, refill
-from benchmarks.scale import Scale
-from benchmarks.stage import Stage
+from benchmarks.contenders.ours import make_plugin
+from benchmarks.dataset import SMALL, Document
+from benchmarks.environment import COLLECTION, Environment, change_keyring
+from benchmarks.rounds import Results, in_turn, seconds
 
 DATABASE = "rotation"
-LARGER = 4
-"""How many times as many owners the second rotation has."""
+PAGE = 200
+"""Documents in one bulk write: as many as a rotation takes."""
 
 
-async def measure_rotation(stage: Stage, scale: Scale) -> dict[str, dict[str, list[float]]]:
-    """Return keys per second of each round, for each number of owners."""
-    keyring = stage.directory / "rotated.json"
-    create_keyring(keyring)
-    found = {}
-    for owners in (scale.rotated_owners, LARGER * scale.rotated_owners):
-        rounds = [await one_rotation(stage, keyring, owners) for _ in range(min(scale.rounds, 3))]
-        found[str(owners)] = {
-            "rotation": [one for one, _ in rounds],
-            "bare bulk_write": [other for _, other in rounds],
-        }
-    return found
+def measure_rotation(env: Environment) -> Results:
+    """Return keys per second."""
+    keyring = env.directory / "rotated.json"
+    shutil.copy(env.keyring, keyring)
+    for command in ("add", "promote"):
+        change_keyring(command, keyring)
+    settings = {**env.settings(DATABASE), "keyring": str(keyring)}
+    collection = env.mongo[DATABASE].get_collection(
+        COLLECTION, write_concern=WriteConcern("majority")
+    )
+    documents = [document for document in env.dataset.ours if len(document["models"]) == SMALL]
+    keys = SMALL * len(documents)
+    rotated: list[Document] = []
+
+    def refill() -> None:
+        collection.delete_many({})
+        collection.insert_many(documents)
+
+    def ours() -> dict[str, float]:
+        refill()
+        rate = keys / asyncio.run(rotate(settings, env.driver))
+        rotated[:] = collection.find()
+        return {"rate": rate}
+
+    def bare() -> dict[str, float]:
+        refill()  # To write what is there already would cost nothing.
+        return {"rate": keys / seconds(bulk_write)}
+
+    def bulk_write() -> None:
+        for start in range(0, len(rotated), PAGE):
+            page = rotated[start : start + PAGE]
+            writes = [ReplaceOne({"_id": document["_id"]}, document) for document in page]
+            collection.bulk_write(writes, ordered=False)
+
+    return {"rotation": in_turn(env.scale.rounds, {"ours": ours, "bare": bare})}
 
 
-async def one_rotation(stage: Stage, keyring: Path, owners: int) -> tuple[float, float]:
-    dataset = DataSet(keyring)
-    documents = [dataset.ours(person) for person in people(owners)]
-    collection = stage.collection(DATABASE).with_options(write_concern=WriteConcern("majority"))
-    refill(collection, documents)
-    add_keys(keyring)
-    promote_keys(keyring)
-    keys = owners * SMALL
-    ours = keys / await rotate(stage.uri, Vault(load_keyring(keyring)))
-    rotated = list(collection.find())
-    refill(collection, documents)  # To write what is there already would cost nothing.
-    return ours, keys / bulk_write(collection, rotated)
-
-
-async def rotate(uri: str, vault: Vault) -> float:
+async def rotate(settings: dict[str, object], driver: str) -> float:
     """Return the seconds of one whole rotation."""
-    repository = MongoRepository.connect(uri, DATABASE)
-    await repository.start()
+    plugin = make_plugin(settings, driver)
+    await plugin.start()
     try:
         begun = time.perf_counter()
-        done = await rotation.rotate(repository, vault)
-        seconds = time.perf_counter() - begun
+        done = await plugin.rotate()
+        elapsed = time.perf_counter() - begun
     finally:
-        await repository.close()
+        await plugin.close()
     if done.left:
         raise RuntimeError(f"some keys were left: {done.left}")
-    return seconds
-
-
-def bulk_write(collection: Any, documents: Sequence[dict[str, Any]]) -> float:
-    """Return the seconds in which the driver alone writes these documents."""
-    begun = time.perf_counter()
-    for start in range(0, len(documents), rotation.PAGE):
-        page = documents[start : start + rotation.PAGE]
-        writes = [ReplaceOne({"_id": document["_id"]}, document) for document in page]
-        collection.bulk_write(writes, ordered=False)
-    return time.perf_counter() - begun
+    return elapsed

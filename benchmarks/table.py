@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from benchmarks.figures import median, spread
-
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Return an aligned Markdown table: the first column to the left, the others to the right."""
@@ -18,20 +16,3 @@ def _line(row: Sequence[str], widths: Sequence[int]) -> str:
     first, *others = zip(row, widths, strict=True)
     cells = [first[0].ljust(first[1]), *(cell.rjust(width) for cell, width in others)]
     return f"| {' | '.join(cells)} |"
-
-
-def rate(values: Sequence[float]) -> str:
-    """Show a median, and how far the rounds lie apart where there were several."""
-    return _shown(f"{median(values):,.0f}", values)
-
-
-def milliseconds(values: Sequence[float]) -> str:
-    return _shown(f"{1000 * median(values):,.2f}", values)
-
-
-def microseconds(values: Sequence[float]) -> str:
-    return _shown(f"{1e6 * median(values):,.1f}", values)
-
-
-def _shown(middle: str, values: Sequence[float]) -> str:
-    return middle if len(values) == 1 else f"{middle} ±{50 * spread(values):.0f}%"

@@ -27,7 +27,7 @@ from tests.test_architecture import TREE, imports_of
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 NOT_COPIED = shutil.ignore_patterns(
-    ".*_cache", ".coverage*", ".git", ".hypothesis", ".peers", ".tox", ".venv", "*.egg-info",
+    ".*_cache", ".coverage*", ".git", ".hypothesis", ".tox", ".venv", "*.egg-info",
     "__pycache__", "_build", "build", "dist", "node_modules",
 )  # fmt: skip
 

@@ -17,7 +17,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from motor.motor_asyncio import AsyncIOMotorClient
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
-from benchmarks.contenders.serving import BACKLOG, listen, options, ready
+from benchmarks.contenders.serving import BACKLOG, listen, options
 
 
 class Entry(BaseModel):
@@ -44,14 +44,10 @@ def identity(entry: dict[str, Any]) -> tuple[str, str, str]:
     return entry["provider"], entry["type"], entry["model"]
 
 
-def answer(response: Response, found: dict[str, Any], *, keys: bool = False) -> dict[str, Any]:
+def answer(response: Response, found: dict[str, Any]) -> dict[str, Any]:
     response.headers["ETag"] = f'"{found["revision"]}"'
-    response.headers["Cache-Control"] = "no-store" if keys else "private, no-cache"
+    response.headers["Cache-Control"] = "private, no-cache"
     models = [{name: entry[name] for name in Entry.model_fields} for entry in found["models"]]
-    if keys:
-        for model, entry in zip(models, found["models"], strict=True):
-            model["apiKeyEncrypted"] = entry.get("apiKeyEncrypted")
-            model["keyState"] = "set" if entry.get("apiKeyEncrypted") else "unset"
     return {"models": models, "system_prompt": found["system_prompt"]}
 
 
@@ -80,22 +76,19 @@ def make_app(given: dict[str, Any]) -> FastAPI:
     app = FastAPI()
     authenticate = Introspection(given["endpoint"], given["client_id"], given["client_secret"])
     fernet = Fernet(given["fernet_key"])
-    database = AsyncIOMotorClient(given["mongodb_uri"])[given["mongodb_database"]]
-    collection = database[given["collection"]]
+    client: AsyncIOMotorClient[dict[str, Any]] = AsyncIOMotorClient(given["mongodb_uri"])
+    collection = client[given["database"]]["configs"]
 
     @app.get("/api/v1/get/ai-model-config")
     async def read(
-        request: Request,
-        response: Response,
-        subject: Annotated[str, Depends(authenticate)],
-        include: str = "",
+        request: Request, response: Response, subject: Annotated[str, Depends(authenticate)]
     ) -> Any:
         found = await collection.find_one({"_id": subject})
         if found is None:
             raise HTTPException(404)
         if request.headers.get("If-None-Match") == f'"{found["revision"]}"':
             return Response(status_code=304, headers={"ETag": f'"{found["revision"]}"'})
-        return answer(response, found, keys=bool(include))
+        return answer(response, found)
 
     @app.put("/api/v1/update/ai-model-config")
     async def update(
@@ -131,9 +124,7 @@ def main() -> None:
     config = uvicorn.Config(
         make_app(given), access_log=False, log_level="warning", backlog=BACKLOG, lifespan="off"
     )
-    listener = listen()
-    ready(listener)
-    uvicorn.Server(config).run(sockets=[listener])
+    uvicorn.Server(config).run(sockets=[listen()])
 
 
 if __name__ == "__main__":

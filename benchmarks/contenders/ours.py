@@ -1,19 +1,16 @@
-"""The plugin in a gateway that has nothing else; ``plain`` hides the accelerator of ``speed``."""
+"""The plugin in a gateway that has nothing else."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import sys
 import time
 from typing import Any
 
-from tornado.httpserver import HTTPServer
 from tornado.web import Application, RequestHandler
 
-from benchmarks.contenders.serving import listen, options, ready
+from aiconfig_plugin import AIConfigPlugin, Settings
+from benchmarks.contenders.serving import mongo_client, options, serve
 
-ACCELERATOR = "jsonschema_rs"
 TICK = 0.001
 """Seconds between two looks at the clock."""
 
@@ -41,42 +38,24 @@ class LoopWatchHandler(RequestHandler):
         self.write({"seconds": longest})
 
 
-def accelerated() -> bool:
-    """Tell whether the plugin validates with the accelerator, which it may load late."""
-    from aiconfig_plugin.errors import SchemaViolation
-    from aiconfig_plugin.http import parse_submission
-
-    with contextlib.suppress(SchemaViolation):
-        parse_submission(b"{}")
-    return sys.modules.get(ACCELERATOR) is not None
-
-
-def make_plugin(settings: dict[str, Any], driver: str) -> Any:
-    from pymongo import AsyncMongoClient
-
-    from aiconfig_plugin import AIConfigPlugin, Settings
-
+def make_plugin(settings: dict[str, Any], driver: str) -> AIConfigPlugin:
     database = None
     if driver == "pymongo":
-        database = AsyncMongoClient(settings["mongodb_uri"])[settings["mongodb_database"]]
+        database = mongo_client(settings["mongodb_uri"], driver)[settings["mongodb_database"]]
     return AIConfigPlugin(Settings(**settings), database=database)
 
 
 async def main() -> None:
     given = options()
-    if given["plain"]:
-        sys.modules[ACCELERATOR] = None  # type: ignore[assignment]  # before it could be imported
-    app, watch = Application(), LoopWatch()
-    plugin = make_plugin(given["settings"], given.get("driver", "motor"))
+    app = Application()
+    plugin = make_plugin(given["settings"], given["driver"])
     plugin.mount(app)
     await plugin.start()
     if given.get("watch"):
+        watch = LoopWatch()
         app.add_handlers(".*", [("/loop-watch", LoopWatchHandler, {"watch": watch})])
         watch.start()
-    listener = listen(given.get("port", 0))
-    HTTPServer(app).add_sockets([listener])
-    ready(listener, accelerated=accelerated())
-    await asyncio.Event().wait()
+    await serve(app, given.get("port", 0))
 
 
 if __name__ == "__main__":

@@ -1,12 +1,16 @@
-"""What every contender's process does the same way; without libraries, as peers use it too."""
+"""What every contender's process does the same way."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import socket
 import sys
 from typing import Any
+
+from tornado.httpserver import HTTPServer
+from tornado.web import Application
 
 BACKLOG = 2048
 
@@ -19,7 +23,7 @@ def options() -> dict[str, Any]:
 
 
 def listen(port: int = 0) -> socket.socket:
-    """Listen on the loopback interface; several processes may share one port."""
+    """Listen on the loopback interface, and tell the run where; processes may share one port."""
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if port:
@@ -27,13 +31,20 @@ def listen(port: int = 0) -> socket.socket:
     listener.bind(("127.0.0.1", port))
     listener.listen(BACKLOG)
     listener.setblocking(False)
+    print(listener.getsockname()[1], flush=True)
     return listener
 
 
-def ready(listener: socket.socket, **facts: Any) -> None:
-    """Tell the run where this process listens."""
-    say(port=listener.getsockname()[1], **facts)
+async def serve(app: Application, port: int = 0) -> None:
+    HTTPServer(app).add_sockets([listen(port)])
+    await asyncio.Event().wait()
 
 
-def say(**facts: Any) -> None:
-    print(json.dumps(facts), flush=True)
+def mongo_client(uri: str, driver: str) -> Any:
+    if driver == "pymongo":
+        from pymongo import AsyncMongoClient
+
+        return AsyncMongoClient(uri)
+    from motor.motor_asyncio import AsyncIOMotorClient
+
+    return AsyncIOMotorClient(uri)
