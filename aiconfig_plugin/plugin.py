@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import re
+import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from contextlib import AsyncExitStack
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 from tornado.httputil import HTTPServerRequest
@@ -24,7 +26,7 @@ from aiconfig_plugin.domain import (
     unreadable_keys,
     verify_keyring,
 )
-from aiconfig_plugin.errors import ConfigurationError
+from aiconfig_plugin.errors import ConfigurationError, InvalidToken, MissingToken
 from aiconfig_plugin.http import (
     ROUTES,
     WELL_KNOWN,
@@ -52,13 +54,16 @@ class AIConfigPlugin:
     plugin by its entry point can make one without knowing them.
 
     ``database`` is a database that the gateway already has, Motor's or PyMongo's asynchronous
-    one; the plugin does not close it. ``authenticate`` is for gateways that have authenticated
-    the request already: an async callable that takes the ``HTTPServerRequest`` and returns a
-    :class:`~aiconfig_plugin.Principal` (None where there is nobody), or raises ``MissingToken``,
-    ``InvalidToken`` or ``AuthorizationServerUnavailable``. The default is OAuth 2.0 token
-    introspection (RFC 7662).
+    one; the plugin does not close it. ``repository`` takes its place: any
+    :class:`~aiconfig_plugin.Repository`, such as
+    :class:`~aiconfig_plugin.testing.InMemoryRepository` in the tests of a host. ``authenticate``
+    is for gateways that have authenticated the request already: an async callable that takes the
+    ``HTTPServerRequest`` and returns a :class:`~aiconfig_plugin.Principal` (None where there is
+    nobody), or raises ``MissingToken``, ``InvalidToken`` or ``AuthorizationServerUnavailable``.
+    The default is OAuth 2.0 token introspection (RFC 7662).
 
     Makes no connection and needs no event loop before :meth:`start`, so the host may fork.
+    ``async with`` starts and closes it.
     Raises :class:`~aiconfig_plugin.errors.ConfigurationError` for settings or a keyring that
     cannot work.
     """
@@ -68,18 +73,25 @@ class AIConfigPlugin:
         settings: Settings | None = None,
         *,
         database: Any = None,
+        repository: Repository | None = None,
         authenticate: Authenticator | None = None,
     ) -> None:
+        if database is not None and repository is not None:
+            raise TypeError("AIConfigPlugin() takes either database= or repository=")
         self.settings = settings = settings or Settings.from_env()
         self._vault = open_vault(settings)
-        self._repository = open_repository(settings, database)
+        if repository is None:
+            repository = open_repository(settings, database)
+        self._repository = repository
         self._introspection: IntrospectionAuthenticator | None = None
         if authenticate is None:
             authenticate = self._introspection = IntrospectionAuthenticator(settings)
+        self._authenticate = authenticate
+        self._opened = AsyncExitStack()
         self._service = AIConfigService(self._repository, self._vault)
         self._parts = Parts(
             service=self._service,
-            authenticate=authenticate,
+            authenticate=self.authenticate,
             parse=parse_submission,
             openapi=openapi_json(settings),
             prefix=settings.prefix,
@@ -112,11 +124,22 @@ class AIConfigPlugin:
         app.add_handlers(r".*", self.handlers())
 
     async def start(self) -> None:
-        """Connect to the store, bring its schema up to date, check the keyring against it.
+        """Connect to the database, bring its schema up to date, check the keyring against it.
 
-        Raises :class:`~aiconfig_plugin.errors.StorageUnavailable` when the store is not there.
+        Raises :class:`~aiconfig_plugin.errors.StorageUnavailable` when the database does not
+        respond, and :class:`~aiconfig_plugin.errors.ConfigurationError` for the keyring of another
+        database. What was opened is closed then.
         """
-        await self._repository.start()
+        async with AsyncExitStack() as opened:
+            opened.push_async_callback(self._repository.close)
+            await self._repository.start()
+            await self._verify_keyring()
+            if self._introspection is not None:
+                opened.push_async_callback(self._introspection.close)
+                await self._introspection.start()
+            self._opened = opened.pop_all()
+
+    async def _verify_keyring(self) -> None:
         kids = await self._repository.kids()
         await verify_keyring(self._repository, self._vault, kids)
         if not all(map(self._vault.holds, kids)):
@@ -127,16 +150,21 @@ class AIConfigPlugin:
                     count,
                     kid,
                 )
-        if self._introspection is not None:
-            await self._introspection.start()
 
     async def authenticate(self, request: HTTPServerRequest) -> Principal:
         """Return who makes a request of the gateway's own routes, by the plugin's rules.
 
-        Raises as the ``authenticate`` that the plugin was made with does. The scope is for the
-        route to check.
+        Raises as the ``authenticate`` that the plugin was made with does,
+        :class:`~aiconfig_plugin.errors.MissingToken` where that returns None, and
+        :class:`~aiconfig_plugin.errors.InvalidToken` for a principal that has expired. The scope
+        is for the route to check.
         """
-        return await self._parts.authenticate(request)
+        principal = cast("Principal | None", await self._authenticate(request))
+        if principal is None:
+            raise MissingToken("This request is not authenticated.")
+        if principal.expires_at is not None and principal.expires_at <= time.time():
+            raise InvalidToken("The authentication has expired.")
+        return principal
 
     async def resolve(
         self,
@@ -179,9 +207,14 @@ class AIConfigPlugin:
 
     async def close(self) -> None:
         """Close what :meth:`start` opened."""
-        if self._introspection is not None:
-            await self._introspection.close()
-        await self._repository.close()
+        await self._opened.aclose()
+
+    async def __aenter__(self) -> AIConfigPlugin:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
 
 
 def _resource_metadata(settings: Settings) -> Mapping[str, Any]:
@@ -208,6 +241,6 @@ def open_repository(settings: Settings, database: Any = None) -> Repository:
         return MongoRepository(database)
     if not settings.mongodb_uri:
         raise ConfigurationError(
-            f"{variable('mongodb_uri')} is not set: say where the store is, or give database=."
+            f"{variable('mongodb_uri')} is not set: set it, or pass database= or repository=."
         )
     return MongoRepository.connect(settings.mongodb_uri, settings.mongodb_database)

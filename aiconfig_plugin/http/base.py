@@ -19,7 +19,7 @@ from typing import Any, ClassVar, cast
 from tornado.http1connection import HTTP1Connection
 from tornado.web import HTTPError, RequestHandler, stream_request_body
 
-from aiconfig_plugin.domain import AIConfigService, Authenticator, Owner, Principal, Submission
+from aiconfig_plugin.domain import AIConfigService, Authenticator, Owner, Submission
 from aiconfig_plugin.errors import (
     AIConfigError,
     AuthorizationServerUnavailable,
@@ -28,7 +28,6 @@ from aiconfig_plugin.errors import (
     InvalidParameter,
     InvalidToken,
     MethodNotAllowed,
-    MissingToken,
     StorageUnavailable,
     UnprocessableBody,
     UserRequired,
@@ -158,9 +157,7 @@ class BaseHandler(RequestHandler):
         return bytes(self._body)
 
     async def _authorize(self, scope: str) -> None:
-        principal = cast("Principal | None", await self.parts.authenticate(self.request))
-        if principal is None:
-            raise MissingToken("This request is not authenticated.")
+        principal = await self.parts.authenticate(self.request)
         if scope and scope not in principal.scopes:
             raise InsufficientScope(scope)
         if not principal.subject:
