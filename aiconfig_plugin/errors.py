@@ -201,12 +201,40 @@ class KeyNotAccepted(UnprocessableBody):
         self.reason = reason
 
 
+class KeyRequired(UnprocessableBody):
+    """An entry is given another destination, and its API key is not submitted with it."""
+
+    code = "key-required"
+    title = "An API key is required"
+
+
+class BaseURLNotAllowed(UnprocessableBody):
+    """The operator does not allow the origin of a ``baseUrl``."""
+
+    code = "base-url-not-allowed"
+    title = "The base URL is not allowed"
+
+
+class ModelNotOffered(UnprocessableBody):
+    """The operator does not offer the provider or the model of an entry."""
+
+    code = "model-not-offered"
+    title = "The model is not offered"
+
+
 class ModelNotConfigured(AIConfigError):
     """The owner has a configuration, but no entry in it fits what was asked for."""
 
     code = "model-not-configured"
     title = "No entry of the configuration fits"
     status = 404
+
+
+class BaseURLRefused(AIConfigError):
+    """A client of an entry was asked to call what it must not reach. Nothing was sent."""
+
+    code = "base-url-refused"
+    title = "The URL may not be called"
 
 
 class KeyUnreadable(AIConfigError):

@@ -1,0 +1,122 @@
+"""Which entry a call would use, whose key and where: decided here, for ``resolve`` and the route."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from aiconfig_plugin.domain.catalog import Catalog
+from aiconfig_plugin.domain.model import AIConfig, KeyState, ModelEntry
+from aiconfig_plugin.domain.ports import BaseURLs
+
+Outcome: TypeAlias = Literal[
+    "chosen",
+    "not-needed",
+    "does-not-fit",
+    "disabled",
+    "not-offered",
+    "base-url-not-allowed",
+    "key-unreadable",
+]
+KeySource: TypeAlias = Literal["user", "shared"]
+
+
+@dataclass(frozen=True)
+class Filters:
+    """What an entry must say; None asks for nothing."""
+
+    provider: str | None = None
+    type: str | None = None
+    model: str | None = None
+    label: str | None = None
+
+    def fit(self, entry: ModelEntry) -> bool:
+        return (
+            self.provider in (None, entry.provider)
+            and self.type in (None, entry.type)
+            and self.model in (None, entry.model)
+            and self.label in (None, entry.label)
+        )
+
+
+@dataclass(frozen=True)
+class Decision:
+    """``position`` is that of the entry that would be used; None where there is none.
+
+    ``outcomes`` has one word for each entry. ``base_url`` is the entry's own, or the catalogue's.
+    """
+
+    outcomes: tuple[Outcome, ...]
+    position: int | None = None
+    key_source: KeySource | None = None
+    base_url: str | None = None
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What the operator says: the catalogue, the base URLs and for whom there is a shared key."""
+
+    catalog: Catalog
+    base_urls: BaseURLs
+    has_shared_key: Callable[[str], bool]
+
+    def key_source(self, entry: ModelEntry) -> KeySource | None:
+        """Return whose key is used for an entry whose own key, if it has one, can be read.
+
+        A shared key never goes to an endpoint of the user's own.
+        """
+        mode = self.catalog.shared_key(entry.provider)
+        if entry.key is not None and mode != "only":
+            return "user"
+        if mode == "never" or entry.base_url is not None:
+            return None
+        return "shared" if self.has_shared_key(entry.provider) else None
+
+    def allows(self, entry: ModelEntry) -> bool:
+        """Tell whether the entry's own base URL may be used; having none is no obstacle."""
+        return entry.base_url is None or self.base_urls.allow(entry.base_url)
+
+
+def decide(
+    config: AIConfig,
+    filters: Filters,
+    policy: Policy,
+    key_state: Callable[[ModelEntry], KeyState],
+) -> Decision:
+    """Return the first entry, in the owner's order, that fits and may be used.
+
+    Where that one's key is unreadable nothing is chosen in its place. Opens no key.
+    """
+    outcomes: list[Outcome] = []
+    found: int | None = None
+    for position, entry in enumerate(config.models):
+        outcome = _obstacle(entry, filters, policy)
+        if outcome is None:
+            outcome = "chosen" if found is None else "not-needed"
+            found = position if found is None else found
+        outcomes.append(outcome)
+    if found is None:
+        return Decision(tuple(outcomes))
+    entry = config.models[found]
+    if key_state(entry) is KeyState.UNREADABLE:
+        outcomes[found] = "key-unreadable"
+        return Decision(tuple(outcomes))
+    return Decision(
+        tuple(outcomes),
+        position=found,
+        key_source=policy.key_source(entry),
+        base_url=entry.base_url or policy.catalog.base_url(entry.provider),
+    )
+
+
+def _obstacle(entry: ModelEntry, filters: Filters, policy: Policy) -> Outcome | None:
+    if not filters.fit(entry):
+        return "does-not-fit"
+    if entry.enabled is False:
+        return "disabled"
+    if policy.catalog.refusal(entry):
+        return "not-offered"
+    if not policy.allows(entry):
+        return "base-url-not-allowed"
+    return None
