@@ -137,7 +137,9 @@ setup(
         "authlib>=1.8",  # the first whose httpx client is built on httpx2
         "cachetools>=5.3",
         "cryptography>=45.0.1",  # as Authlib 1.8 asks
+        "httpcore2>=2.3",  # as httpx2 asks
         "httpx2>=2.3",  # the first whose pool bears a thousand calls that wait
+        "idna>=3.7",  # the first whose work on a long label is bounded
         "joserfc>=1.7.2",  # the first that takes base64url in its one spelling alone
         "jsonschema>=4.18",  # the first that takes a registry of referencing
         "motor>=3.7,<4",  # the first that takes a PyMongo past 4.9

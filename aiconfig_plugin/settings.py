@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 from urllib.parse import urlsplit
 
+from aiconfig_plugin.base_url import Origins
 from aiconfig_plugin.errors import ConfigurationError
 
 ClientAuthMethod: TypeAlias = Literal[
@@ -55,15 +56,26 @@ def _matches(pattern: str, rule: str) -> Check:
     return Check(rule, lambda value: isinstance(value, str) and bool(compiled.fullmatch(value)))
 
 
-def _each_matches(pattern: str, rule: str) -> Check:
+def _list(accepts: Callable[[Collection[str]], bool], rule: str) -> Check:
     """Return the check of a list, which the environment and a string separate by commas."""
-    each = _matches(pattern, rule)
 
     def convert(given: Collection[str]) -> tuple[str, ...]:
         items = given.split(",") if isinstance(given, str) else given
         return tuple(item.strip() for item in items)
 
-    return Check(rule, lambda items: all(map(each.accepts, items)), convert=convert)
+    return Check(rule, accepts, convert=convert)
+
+
+def _each_matches(pattern: str, rule: str) -> Check:
+    each = _matches(pattern, rule)
+    return _list(lambda items: all(map(each.accepts, items)), rule)
+
+
+def _are_origins(items: Collection[str]) -> bool:
+    try:
+        return bool(Origins(items))
+    except ValueError:
+        return False
 
 
 def _one_of(choices: Any) -> Check:
@@ -109,6 +121,9 @@ _ORIGINS = _each_matches(
     r"https?://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[1-9][0-9]{0,4})?",
     "must be exact origins such as https://app.example, in lower case, without a path, "
     "a default port or *",
+)
+_BASE_URLS = _list(
+    _are_origins, "must be exact origins such as http://127.0.0.1:11434, without a path, or public"
 )
 
 
@@ -178,6 +193,19 @@ class Settings:
         "opaque",
         "`opaque` accepts any ciphertext as an API key, `sealed` only sealed keys.",
         _one_of(APIKeyPolicy),
+    )
+    base_urls: Collection[str] = setting(
+        (),
+        "Where users' entries may reach a provider (`baseUrl`), comma-separated: exact origins, "
+        "and `public` for any `https` origin.",
+        _BASE_URLS,
+    )
+    catalog: str | os.PathLike[str] | None = setting(
+        None, "Path of the catalogue, a JSON file of what users may configure."
+    )
+    shared_keys: str | os.PathLike[str] | None = setting(
+        None,
+        "Path of the operator's own API keys by provider, a JSON file of mode 0600 or stricter.",
     )
     prefix: str = setting("/api/v1", "Path prefix of all routes.", _PATH, empty=True)
     cors_origins: Collection[str] = setting(

@@ -21,6 +21,10 @@ VALID: dict[str, dict[str, Any]] = {
     "introspection_ttl": {"2.5": 2.5, "0": 0.0, "3600": 3600.0},
     "introspection_cache_size": {"7": 7, "1": 1, "1000000": 1_000_000},
     "api_key_policy": {"sealed": ...},
+    "base_urls": {
+        "public": ("public",),
+        "http://127.0.0.1:11434, public": ("http://127.0.0.1:11434", "public"),
+    },
     "prefix": {"/a-b/v2.0": ..., "": ...},
     "cors_origins": {
         "https://a.example": ("https://a.example",),
@@ -42,6 +46,7 @@ INVALID: dict[str, tuple[str, ...]] = {
     "introspection_ttl": ("-0.001", "3600.1", "nan", "inf", "-inf", "x", "1,5"),
     "introspection_cache_size": ("0", "-1", "1000001", "1.5", "1e3", "x", "nan"),
     "api_key_policy": ("plain", "Opaque", "none"),
+    "base_urls": ("https://a.example/v1", "Public", "*", "a.example", "http://127.1", "public,"),
     "prefix": ("api", "/api/", "/", "//api", "/a b", "/api\n", "/(x)", "/a?b", "/é"),
     "resource": (*NOT_URLS, "https://g.example/?a", "https://g.example/#a"),
 }

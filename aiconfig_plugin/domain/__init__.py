@@ -1,5 +1,12 @@
 """What a configuration is, and the use cases. Knows no library but the standard one."""
 
+from aiconfig_plugin.domain.catalog import (
+    Catalog,
+    OfferedModel,
+    OfferedProvider,
+    OperatorPrompt,
+)
+from aiconfig_plugin.domain.decision import Decision, Filters, Policy, decide
 from aiconfig_plugin.domain.model import (
     ABSENT,
     MAX_API_KEY_BYTES,
@@ -16,6 +23,7 @@ from aiconfig_plugin.domain.model import (
 )
 from aiconfig_plugin.domain.ports import (
     Authenticator,
+    BaseURLs,
     KeyVault,
     Replaced,
     Repository,
@@ -36,11 +44,19 @@ __all__ = [
     "AIConfig",
     "AIConfigService",
     "Authenticator",
+    "BaseURLs",
+    "Catalog",
+    "Decision",
+    "Filters",
     "KeyState",
     "KeyVault",
     "MAX_API_KEY_BYTES",
     "ModelEntry",
+    "OfferedModel",
+    "OfferedProvider",
+    "OperatorPrompt",
     "Owner",
+    "Policy",
     "Principal",
     "Replaced",
     "Repository",
@@ -53,6 +69,7 @@ __all__ = [
     "Submission",
     "SubmittedEntry",
     "count_others",
+    "decide",
     "rotate",
     "unreadable_keys",
     "verify_keyring",

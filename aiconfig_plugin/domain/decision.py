@@ -1,4 +1,4 @@
-"""Which entry a call would use, whose key and where: decided here, for ``resolve`` and the route."""
+"""Which entry a call would use, with whose key and where: one decision for every caller."""
 
 from __future__ import annotations
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Any, Final
 
 MAX_API_KEY_BYTES: Final = 4096
 """Of an API key in plain text, as UTF-8."""
@@ -56,6 +56,10 @@ class ModelEntry:
     model: str
     is_paid: bool
     key: StoredKey | None = None
+    label: str | None = None
+    enabled: bool | None = None
+    base_url: str | None = None
+    options: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)

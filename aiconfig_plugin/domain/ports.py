@@ -127,6 +127,16 @@ class KeyVault(Protocol):
         """Return what a client needs to seal a key for this owner: a JWK Set and ``apv``."""
 
 
+class BaseURLs(Protocol):
+    """Where providers may be reached. A base URL is as the user or the operator wrote it."""
+
+    def origin(self, base_url: str) -> str:
+        """Return the origin in its one spelling. Raises ValueError for what is no base URL."""
+
+    def allow(self, base_url: str) -> bool:
+        """Tell whether the operator lets users reach it."""
+
+
 class Authenticator(Protocol):
     """Says who makes a request, from its headers alone: no body has been read yet."""
 

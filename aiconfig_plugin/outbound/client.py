@@ -17,8 +17,8 @@ from typing import Any, Final, TypeAlias
 import httpcore2
 import httpx2
 
+from aiconfig_plugin.base_url import BaseURL
 from aiconfig_plugin.errors import BaseURLRefused
-from aiconfig_plugin.outbound.base_url import BaseURL
 
 CONNECT_TIMEOUT: Final = 5.0
 """Seconds for resolving the name and connecting. The total is for the caller to bound."""

@@ -24,8 +24,9 @@ from tornado.httpserver import HTTPServer
 from tornado.testing import bind_unused_port
 from tornado.web import Application, RequestHandler
 
+from aiconfig_plugin.base_url import BaseURL
 from aiconfig_plugin.errors import BaseURLRefused
-from aiconfig_plugin.outbound import BaseURL, origin_client
+from aiconfig_plugin.outbound import origin_client
 from aiconfig_plugin.outbound.client import is_global
 
 NAME = "provider.example"

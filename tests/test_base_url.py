@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aiconfig_plugin.errors import ConfigurationError
-from aiconfig_plugin.outbound import BaseURL, Origins
+from aiconfig_plugin.base_url import BaseURL, Origins
 
 
 @pytest.mark.parametrize(
@@ -114,6 +113,16 @@ def test_without_a_list_nothing_is_allowed() -> None:
 
 
 @pytest.mark.parametrize("text", ["https://a.example/v1", "Public", "*", "a.example", ""])
-def test_a_list_of_other_things_stops_the_start(text: str) -> None:
-    with pytest.raises(ConfigurationError, match="AICONFIG_BASE_URLS"):
+def test_a_list_of_other_things_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="must"):
         Origins([text])
+
+
+def test_an_exact_origin_is_told_from_a_public_one() -> None:
+    origins = Origins(["public", "https://vllm.internal:8443"])
+    assert origins.is_exact("https://VLLM.internal:8443/v1")
+    assert not origins.is_exact("https://api.openai.com/v1")
+
+
+def test_what_is_no_base_url_is_not_allowed() -> None:
+    assert not Origins(["public"]).allow("https://user@api.openai.com")

@@ -7,15 +7,13 @@ browser, so the host goes through ``idna`` (UTS 46, non-transitional).
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import idna
-
-from aiconfig_plugin.errors import ConfigurationError
-from aiconfig_plugin.settings import variable
 
 PUBLIC = "public"
 """In ``AICONFIG_BASE_URLS``: any origin with the scheme ``https``."""
@@ -43,8 +41,9 @@ class BaseURL:
     origin: str
     url: str
 
-    @classmethod
-    def parse(cls, text: str) -> BaseURL:
+    @staticmethod
+    @functools.lru_cache(maxsize=1024)
+    def parse(text: str) -> BaseURL:
         """Raises ValueError, which repeats nothing of ``text``, for what is no base URL."""
         found = _URL.fullmatch(text)
         if found is None or _PERCENT.search(found["path"]):
@@ -58,7 +57,7 @@ class BaseURL:
             raise ValueError("must have a port from 1 to 65535")
         if port != _DEFAULT_PORTS[scheme]:
             origin += f":{port}"
-        return cls(origin, origin + found["path"])
+        return BaseURL(origin, origin + found["path"])
 
 
 def _host(text: str) -> str:
@@ -95,27 +94,32 @@ def _host(text: str) -> str:
 class Origins:
     """The origins that the operator allows: exact ones, and with ``public`` any ``https`` one.
 
-    ``given`` is ``AICONFIG_BASE_URLS``. Raises
-    :class:`~aiconfig_plugin.errors.ConfigurationError` for what is neither.
+    Raises ValueError for what is neither.
     """
 
     def __init__(self, given: Iterable[str] = ()) -> None:
         self.given = tuple(given)
-        self.public = PUBLIC in self.given
-        self.exact = frozenset(_exact(text) for text in self.given if text != PUBLIC)
+        self._public = PUBLIC in self.given
+        self._exact = frozenset(_exact(text) for text in self.given if text != PUBLIC)
 
-    def allow(self, origin: str) -> bool:
-        return origin in self.exact or (self.public and origin.startswith("https://"))
+    def origin(self, base_url: str) -> str:
+        """Return the origin of a base URL; raises ValueError for what is none."""
+        return BaseURL.parse(base_url).origin
+
+    def allow(self, base_url: str) -> bool:
+        try:
+            origin = self.origin(base_url)
+        except ValueError:
+            return False
+        return origin in self._exact or (self._public and origin.startswith("https://"))
+
+    def is_exact(self, base_url: str) -> bool:
+        """Tell whether the operator named this very origin, which may be a private one then."""
+        return self.origin(base_url) in self._exact
 
 
 def _exact(text: str) -> str:
-    try:
-        parsed = BaseURL.parse(text)
-    except ValueError as err:
-        raise ConfigurationError(f"{variable('base_urls')}: an origin {err}.") from None
+    parsed = BaseURL.parse(text)
     if parsed.url.removesuffix("/") != parsed.origin:
-        raise ConfigurationError(
-            f"{variable('base_urls')} must list origins, such as http://127.0.0.1:11434, "
-            f"without a path, or {PUBLIC}."
-        )
+        raise ValueError("must be an origin, without a path")
     return parsed.origin
