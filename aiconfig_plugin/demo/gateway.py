@@ -176,11 +176,11 @@ def _text(url: str, server: AuthorizationServer, data: Path, store: str) -> str:
         f"  data                  {data.absolute()}",
         f"  users                 {users}",
         "",
-        "Commands to copy. Alice's tokens in them last for an hour; a new start prints new ones.",
+        "Commands to copy, with access tokens of alice's that are valid for an hour:",
     ]
     for title, command in _commands(f"{url}/api/v1", server):
         lines += ["", f"# {title}", command]
-    return "\n".join([*lines, "", "Ctrl-C ends it all."])
+    return "\n".join([*lines, "", "Press Ctrl-C to stop."])
 
 
 def _commands(api: str, server: AuthorizationServer) -> list[tuple[str, str]]:
@@ -201,7 +201,7 @@ def _commands(api: str, server: AuthorizationServer) -> list[tuple[str, str]]:
     opaque = "gAAAAABmZGVtbyBjaXBoZXJ0ZXh0LCBub3QgYSByZWFsIGtleQ=="
     return [
         (
-            "Create (201; 409 when the data hold one from an earlier start)",
+            "Create (201; 409 if one exists from an earlier start)",
             curl("create", _WRITE, "POST", _body(apiKeyEncrypted=opaque)),
         ),
         ("Read (200)", curl("get", _READ)),
@@ -210,14 +210,14 @@ def _commands(api: str, server: AuthorizationServer) -> list[tuple[str, str]]:
             curl("get", _READ, query="?include=apiKeyEncrypted,keyState"),
         ),
         (
-            "Update the prompt; a key that is absent is kept (200)",
+            "Update the prompt; an API key that is absent is kept (200)",
             curl("update", _WRITE, "PUT", _body("You answer in one sentence.")),
         ),
         (
-            "Refused: a key in plain text (422)",
+            "Rejected: an API key in plain text (422)",
             curl("update", _WRITE, "PUT", _body(apiKeyEncrypted="sk-demo" + "0123456789" * 4)),
         ),
-        ("Refused: no token (401)", curl("get", None)),
+        ("Rejected: no token (401)", curl("get", None)),
     ]
 
 

@@ -204,6 +204,17 @@ def test_a_command_that_a_page_speaks_of_is_there(page: Path) -> None:
                 parser = groups[0].choices[word]
 
 
+@pytest.mark.parametrize("file", sorted({*BESIDE, *PAGES}), ids=of_page)
+def test_a_source_file_that_a_page_names_exists(file: Path) -> None:
+    # An example in a page may name a file of the reader's; none of these lies in a folder.
+    named = re.findall(r"`((?:[\w.-]+/)+[\w-]+\.(?:py|md|js|mjs|json))`", read(file))
+    assert [
+        name
+        for name in named
+        if not any((top / name).exists() for top in (ROOT, ROOT / "aiconfig_plugin"))
+    ] == []
+
+
 @pytest.mark.parametrize("file", BESIDE, ids=of_page)
 def test_a_link_of_a_file_beside_the_pages_leads_somewhere(file: Path) -> None:
     for target in re.findall(r"\]\((?!https?:)([^)#]+)[^)]*\)", read(file)):
