@@ -73,7 +73,7 @@ def settings_table() -> list[str]:
 
 
 def routes() -> str:
-    """Every route that the OpenAPI document knows, and those that it leaves out."""
+    """The routes of the OpenAPI document, and those outside it."""
     document = build_openapi(Settings())
     parts = [
         _operation(method.upper(), path, operation, heads="head" in methods and method == "get")
@@ -90,14 +90,14 @@ def _operation(method: str, path: str, operation: dict[str, Any], *, heads: bool
     if "description" in operation:
         lines.append(operation["description"])
     scopes = [scope for way in operation["security"] for scope in way.get("bearer", [])]
-    lines += ["", f":Scope: {', '.join(f'``{s}``' for s in scopes) or 'none; it is public'}"]
+    lines += ["", f":Scope: {', '.join(f'``{s}``' for s in scopes) or 'none (public)'}"]
     if heads:
-        lines.append(":Methods: ``GET``, and ``HEAD`` for the headers alone")
+        lines.append(":Methods: ``GET``; ``HEAD`` returns the headers only")
     if "requestBody" in operation:
         lines.append(f":Body: ``application/json``: {_component(operation['requestBody'])}")
     lines += [_parameter(parameter) for parameter in operation.get("parameters", [])]
     lines += ["", ".. list-table::", "   :header-rows: 1", "   :widths: 10 90", ""]
-    lines += ["   * - status", "     - answer"]
+    lines += ["   * - status", "     - response"]
     for status, answer in operation["responses"].items():
         lines += [f"   * - {status}", f"     - {_answer(int(status), answer)}"]
     return "\n".join([*lines, ""])
@@ -129,12 +129,12 @@ def _other_routes() -> str:
     stable = [path for path in web_routes() if path.count("/") == 2]
     files = "\n".join(f"* ``GET {Settings().prefix}{path}``" for path in stable)
     return (
-        "Routes outside the document\n~~~~~~~~~~~~~~~~~~~~~~~~~~~\n\n"
-        "Public, for browsers; each file leads to a path that changes with its content:\n\n"
+        "Other routes\n~~~~~~~~~~~~\n\n"
+        "The browser files are public:\n\n"
         f"{files}\n\n"
         f"With :envvar:`AICONFIG_RESOURCE`, ``GET {WELL_KNOWN}`` followed by the path of that URL\n"
-        "publishes the protected resource metadata of RFC 9728. With\n"
-        ":envvar:`AICONFIG_CORS_ORIGINS`, ``OPTIONS`` answers preflights on every route.\n"
+        "returns the protected resource metadata (RFC 9728). With\n"
+        ":envvar:`AICONFIG_CORS_ORIGINS`, every route answers CORS preflights (``OPTIONS``).\n"
     )
 
 
@@ -149,15 +149,15 @@ def schemas() -> str:
 
 
 def problems() -> str:
-    """Every error code that a client may get, by status."""
+    """Every error code that an HTTP client may receive, by status."""
     return "".join(_problem(code, status) for status, codes in PROBLEMS.items() for code in codes)
 
 
 def python_errors() -> str:
-    """Every error code that only Python or the command line meets."""
-    told = {code for codes in PROBLEMS.values() for code in codes}
+    """The error codes that HTTP clients never receive."""
+    over_http = {code for codes in PROBLEMS.values() for code in codes}
     return "".join(
-        _problem(error.code, None) for error in error_classes() if error.code not in told
+        _problem(error.code, None) for error in error_classes() if error.code not in over_http
     )
 
 
@@ -179,7 +179,7 @@ def _problem(code: str, status: int | None) -> str:
 
 
 def commands() -> str:
-    """What every command says of itself."""
+    """The help text of every command."""
     return "\n".join(
         f"{parser.prog}\n{'~' * len(parser.prog)}\n\n.. code-block:: text\n\n"
         + _indented(parser.format_help())
@@ -188,7 +188,7 @@ def commands() -> str:
 
 
 def command_parsers(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
-    """The parser of each command that can be run, with what its group says of it."""
+    """The parser of each command, with the help text of its group."""
     parser.formatter_class = functools.partial(argparse.HelpFormatter, width=88)
     groups = [a for a in parser._actions if isinstance(a, argparse._SubParsersAction)]
     if not groups:
