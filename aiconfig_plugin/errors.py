@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal, TypeAlias
 
 
 @dataclass(frozen=True)
@@ -271,13 +271,23 @@ class AuthorizationServerUnavailable(AIConfigError):
         self.retry_after = retry_after
 
 
+Outcome: TypeAlias = Literal["unknown", "nothing-changed"]
+"""What a write that failed has done: "unknown" where it was sent and not answered."""
+
+
 class StorageUnavailable(AIConfigError):
-    """The store gave no answer in time. ``retry_after`` is in whole seconds."""
+    """The database gave no usable answer. ``retry_after`` is in whole seconds.
+
+    ``outcome`` is None where nothing was to be written.
+    """
 
     code = "storage-unavailable"
-    title = "The store is not available"
+    title = "The database is not available"
     status = 503
 
-    def __init__(self, detail: str = "", *, retry_after: int = 5) -> None:
+    def __init__(
+        self, detail: str = "", *, retry_after: int = 5, outcome: Outcome | None = None
+    ) -> None:
         super().__init__(detail)
         self.retry_after = retry_after
+        self.outcome = outcome

@@ -243,4 +243,6 @@ def open_repository(settings: Settings, database: Any = None) -> Repository:
         raise ConfigurationError(
             f"{variable('mongodb_uri')} is not set: set it, or pass database= or repository=."
         )
-    return MongoRepository.connect(settings.mongodb_uri, settings.mongodb_database)
+    return MongoRepository.connect(
+        settings.mongodb_uri, settings.mongodb_database, driver=settings.mongodb_driver
+    )

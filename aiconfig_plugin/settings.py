@@ -22,6 +22,7 @@ ClientAuthMethod: TypeAlias = Literal[
     "client_secret_basic", "client_secret_post", "private_key_jwt"
 ]
 APIKeyPolicy: TypeAlias = Literal["opaque", "sealed"]
+MongoDBDriver: TypeAlias = Literal["motor", "pymongo"]
 
 _PREFIX_ENV = "AICONFIG_"
 
@@ -139,6 +140,12 @@ class Settings:
         None, "MongoDB connection string; not needed with `database=`.", secret=True
     )
     mongodb_database: str = setting("aiconfig", "Name of the database.", _NOT_EMPTY)
+    mongodb_driver: MongoDBDriver = setting(
+        "motor",
+        "`motor`, or `pymongo` for the asynchronous API of PyMongo, which needs no threads; not "
+        "used with `database=`.",
+        _one_of(MongoDBDriver),
+    )
     keyring: str | os.PathLike[str] | None = setting(
         None, "Path of the keyring, a JWK Set file of mode 0600 or stricter."
     )

@@ -70,19 +70,19 @@ class InMemoryRepository:
         return [stored for stored in found if stored.id > after][:limit]
 
     async def rewrap(self, rewrappings: Sequence[Rewrapping]) -> int:
-        matched = 0
+        changed = 0
         owners = {_id(owner): owner for owner in self._stored}
         for rewrapping in rewrappings:
             owner = owners.get(rewrapping.id)
             current = self._stored.get(owner) if owner else None
             if owner and current and current.revision == rewrapping.revision:
-                models = (
+                models = tuple(
                     replace(entry, key=rewrapping.keys.get(position, entry.key))
                     for position, entry in enumerate(current.models)
                 )
-                self._stored[owner] = replace(current, models=tuple(models))
-                matched += 1
-        return matched
+                changed += models != current.models
+                self._stored[owner] = replace(current, models=models)
+        return changed
 
     @property
     def _stored(self) -> dict[Owner, AIConfig]:

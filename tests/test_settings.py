@@ -15,6 +15,7 @@ TEXT = " te%c+x:t "
 VALID: dict[str, dict[str, Any]] = {
     "issuer": {"https://i.example/r": ...},
     "introspection_endpoint": {"http://127.0.0.1:8/x": ..., "https://[::1]:8/": ...},
+    "mongodb_driver": {"pymongo": ...},
     "client_auth_method": {"client_secret_post": ..., "private_key_jwt": ...},
     "read_scope": {"r": ..., "": ..., "!#[]~": ...},
     "write_scope": {"w": ..., "": ...},
@@ -40,6 +41,7 @@ NOT_URLS = (
 INVALID: dict[str, tuple[str, ...]] = {
     "issuer": NOT_URLS,
     "introspection_endpoint": NOT_URLS,
+    "mongodb_driver": ("Motor", "mongo", "motor,pymongo"),
     "client_auth_method": ("none", "client_secret_jwt", "CLIENT_SECRET_BASIC"),
     "read_scope": ("two words", 'quo"te', "back\\slash", "lf\n", "ünï"),
     "write_scope": ("two words", "\x7f"),

@@ -27,6 +27,7 @@ from aiconfig_plugin.errors import (
     KeyNotAccepted,
     KeyNotEncrypted,
     ModelNotConfigured,
+    StorageUnavailable,
     Violation,
 )
 
@@ -159,6 +160,9 @@ class AIConfigService:
             config = await self._repository.read(owner)
         except ConfigNotFound:
             return {}
+        except StorageUnavailable as err:
+            err.outcome = "nothing-changed"
+            raise
         return {
             (entry.provider, entry.key.jwe): entry.key
             for entry in config.models

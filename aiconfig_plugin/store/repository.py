@@ -7,25 +7,22 @@ that Motor and PyMongo's own asynchronous API share are used; a host may bring e
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, Final
 
 from pymongo import UpdateOne
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from aiconfig_plugin.domain import AIConfig, Owner, Replaced, Rewrapping, StoredConfig
-from aiconfig_plugin.errors import ConfigExists, ConfigNotFound, RevisionMismatch
-from aiconfig_plugin.store.connection import (
-    DOCUMENT_VALIDATION_FAILURE,
-    MAX_READS,
-    MAX_WRITES,
-    TIMEOUT,
-    Address,
-    Connection,
-    Database,
-    Gate,
-    bounded,
+from aiconfig_plugin.errors import (
+    ConfigExists,
+    ConfigNotFound,
+    RevisionMismatch,
+    StorageUnavailable,
 )
+from aiconfig_plugin.settings import MongoDBDriver
+from aiconfig_plugin.store.connection import Address, Connection
 from aiconfig_plugin.store.documents import (
     COLLECTION,
     Document,
@@ -36,10 +33,23 @@ from aiconfig_plugin.store.documents import (
     to_owner,
 )
 from aiconfig_plugin.store.migration import migrate
+from aiconfig_plugin.store.operation import (
+    DOCUMENT_VALIDATION_FAILURE,
+    MAX_READS,
+    MAX_WRITES,
+    TIMEOUT,
+    ConcurrencyLimit,
+    store_operation,
+)
 from aiconfig_plugin.store.shared_reads import SharedReads
+
+if TYPE_CHECKING:
+    from aiconfig_plugin.store.connection import Database
 
 # Seconds for what reads every document: a count by kid, or an index over a restored collection.
 _SCAN_TIMEOUT: Final = 300.0
+# A write is tried again only where it changed nothing and by now would find something to change.
+_MAX_ATTEMPTS: Final = 5
 
 
 class MongoRepository:
@@ -63,15 +73,18 @@ class MongoRepository:
     def __init__(self, database: Database | Address, *, timeout: float = TIMEOUT) -> None:
         if timeout <= 0:
             raise ValueError("timeout must be a positive number of seconds")
-        self._reads, self._writes = Gate(MAX_READS), Gate(MAX_WRITES)
+        self._reads = ConcurrencyLimit(MAX_READS)
+        self._writes = ConcurrencyLimit(MAX_WRITES, refused="nothing-changed")
         self._connection = Connection(database, COLLECTION, timeout)
         self._shared = SharedReads(self._connection.find, timeout)
         self._timeout = timeout
 
     @classmethod
-    def connect(cls, uri: str, name: str, *, timeout: float = TIMEOUT) -> MongoRepository:
+    def connect(
+        cls, uri: str, name: str, *, driver: MongoDBDriver = "motor", timeout: float = TIMEOUT
+    ) -> MongoRepository:
         """Use the database ``name`` behind ``uri``. No client is made before :meth:`start`."""
-        return cls(Address(uri, name), timeout=timeout)
+        return cls(Address(uri, name, driver), timeout=timeout)
 
     async def start(self) -> None:
         """Reach the store and bring collection, validator and index up to date.
@@ -83,9 +96,9 @@ class MongoRepository:
         fresh = not self._connection.is_open
         try:
             await self._connection.open()
-            with bounded(self._timeout):
+            with store_operation(self._timeout):
                 await migrate(self._connection.database)
-            with bounded(_SCAN_TIMEOUT):
+            with store_operation(_SCAN_TIMEOUT):
                 # Finds what a key still wraps, in the order in which a rotation goes through it.
                 await self._collection.create_index([("models.key.kid", 1), ("_id", 1)])
         except BaseException:
@@ -104,21 +117,24 @@ class MongoRepository:
             if self._connection.reads_may_be_shared:
                 found = await self._shared.read(id)
             else:
-                with bounded(self._timeout):
+                with store_operation(self._timeout):
                     found = (await self._connection.find((id,))).get(id)
         if found is None:
             raise ConfigNotFound
         return to_config(found)
 
     async def create(self, owner: Owner, config: AIConfig) -> AIConfig:
-        with self._writes, bounded(self._timeout):
-            while True:
+        document = to_document(owner, config)
+        with self._writes, store_operation(self._timeout):
+            for _ in range(_MAX_ATTEMPTS):
                 try:
-                    await self._collection.insert_one(to_document(owner, config))
+                    with self._writing():
+                        await self._collection.insert_one(document)
                     return config
                 except DuplicateKeyError as err:
-                    if await self._connection.current.find_one(_matching(owner), {"_id": 1}):
+                    if await self._find_current(owner):
                         raise ConfigExists from err
+            raise _overtaken()
 
     async def replace(
         self,
@@ -129,23 +145,52 @@ class MongoRepository:
         if_match: Collection[str] | None = None,
     ) -> Replaced:
         update = [{"$replaceWith": replacement(to_document(owner, config), keep)}]
-        query = _matching(owner, if_match)
-        replace = self._collection.find_one_and_update
-        with self._writes, bounded(self._timeout):
-            while (before := await replace(query, update)) is None:
-                await self._refuse(owner, if_match)
-        found = to_config(before)
-        return Replaced(found, config.keeping_keys_of(found, keep))
+        before = await self._change(
+            lambda query: self._collection.find_one_and_update(query, update), owner, if_match
+        )
+        return Replaced(before, config.keeping_keys_of(before, keep))
 
     async def delete(self, owner: Owner, *, if_match: Collection[str] | None = None) -> AIConfig:
+        return await self._change(self._collection.find_one_and_delete, owner, if_match)
+
+    async def _change(
+        self,
+        change: Callable[[Document], Awaitable[Document | None]],
+        owner: Owner,
+        if_match: Collection[str] | None,
+    ) -> AIConfig:
+        """Return the configuration that was changed, or raise why there was none.
+
+        A write that changes nothing is answered without asking the majority, so its word alone
+        may be that of a primary that was deposed.
+        """
         query = _matching(owner, if_match)
-        with self._writes, bounded(self._timeout):
-            while (before := await self._collection.find_one_and_delete(query)) is None:
-                await self._refuse(owner, if_match)
-        return to_config(before)
+        with self._writes, store_operation(self._timeout):
+            for _ in range(_MAX_ATTEMPTS):
+                with self._writing():
+                    before = await change(query)
+                if before is not None:
+                    return to_config(before)
+                found = await self._find_current(owner)
+                if found is None:
+                    raise ConfigNotFound
+                if if_match is not None and found["revision"] not in if_match:
+                    raise RevisionMismatch
+            raise _overtaken()
+
+    def _writing(self) -> AbstractContextManager[None]:
+        return store_operation(self._timeout, unanswered="unknown")
+
+    async def _find_current(self, owner: Owner) -> Document | None:
+        """Return the revision of the owner's document, after a write that changed nothing."""
+        with store_operation(self._timeout, unanswered="nothing-changed"):
+            found: Document | None = await self._connection.current.find_one(
+                _matching(owner), {"revision": 1}
+            )
+        return found
 
     async def kids(self) -> Collection[str]:
-        with bounded(self._timeout):
+        with store_operation(self._timeout):
             # Answered from the index alone.
             reply = await self._connection.database.command(
                 {"distinct": COLLECTION, "key": "models.key.kid"}, readConcern={"level": "majority"}
@@ -163,7 +208,7 @@ class MongoRepository:
             {"$group": {"_id": None, "kids": {"$push": {"kid": "$_id", "count": "$count"}}}},
         ]
         await self._connection.ping()
-        with bounded(_SCAN_TIMEOUT):
+        with store_operation(_SCAN_TIMEOUT):
             reply = await self._connection.database.command(
                 {"aggregate": COLLECTION, "pipeline": pipeline, "cursor": {}},
                 readConcern={"level": "majority"},
@@ -183,7 +228,7 @@ class MongoRepository:
 
     async def _page(self, kid: str, after: str, limit: int) -> list[Document]:
         query = {"models.key.kid": kid, "_id": {"$gt": after}}
-        with bounded(_SCAN_TIMEOUT):
+        with store_operation(_SCAN_TIMEOUT):
             found = self._collection.find(query).sort("_id", 1).limit(limit)
             documents: list[Document] = await found.to_list(limit)
         return documents
@@ -203,33 +248,28 @@ class MongoRepository:
             )
             for rewrapping in rewrappings
         ]
-        with bounded(_SCAN_TIMEOUT):
+        with store_operation(_SCAN_TIMEOUT):
             try:
                 result = await self._collection.bulk_write(updates, ordered=False)
             except BulkWriteError as err:
-                refused = err.details["writeErrors"]
-                if any(error["code"] != DOCUMENT_VALIDATION_FAILURE for error in refused):
+                failed = [*err.details["writeErrors"], *err.details["writeConcernErrors"]]
+                if any(error["code"] != DOCUMENT_VALIDATION_FAILURE for error in failed):
                     raise
                 # What somebody wrote past the validator stays; it must not keep back the others.
-                return len(updates) - len(refused)
-        matched: int = result.matched_count
-        return matched
+                return int(err.details["nModified"])
+        return int(result.modified_count)
 
     @property
     def _collection(self) -> Any:
         return self._connection.collection
 
-    async def _refuse(self, owner: Owner, if_match: Collection[str] | None) -> None:
-        """Raise why a write found nothing, or return where it would find something now.
 
-        A write that changes nothing is answered without asking the majority, so its word alone
-        may be that of a primary that was deposed.
-        """
-        found = await self._connection.current.find_one(_matching(owner), {"revision": 1})
-        if found is None:
-            raise ConfigNotFound
-        if if_match is not None and found["revision"] not in if_match:
-            raise RevisionMismatch
+def _overtaken() -> StorageUnavailable:
+    return StorageUnavailable(
+        f"Other writers were faster {_MAX_ATTEMPTS} times.",
+        retry_after=1,
+        outcome="nothing-changed",
+    )
 
 
 def _matching(owner: Owner, if_match: Collection[str] | None = None) -> Document:

@@ -12,7 +12,7 @@ from pymongo.errors import AutoReconnect
 from tornado.ioloop import IOLoop
 
 from aiconfig_plugin.errors import StorageUnavailable
-from aiconfig_plugin.store.shared_reads import AT_ONCE, MOST, SharedReads
+from aiconfig_plugin.store.shared_reads import MAX_QUERIES, MAX_BATCH_SIZE, SharedReads
 
 Document: TypeAlias = "dict[str, Any]"
 
@@ -35,7 +35,7 @@ class Store:
 
     def __init__(self) -> None:
         self.queries: asyncio.Queue[Query] = asyncio.Queue()
-        self.reads = SharedReads(self.find, timeout=20.0)
+        self.reads = SharedReads(self.find, timeout=20.0, late=1000.0)
         self.began: list[asyncio.Task[Any]] = []
 
     async def find(self, ids: Collection[str]) -> Mapping[str, Document]:
@@ -57,7 +57,7 @@ class Store:
 
     async def busy(self) -> list[Query]:
         """As many queries as there may be at once, each by a reader alone."""
-        self.alone = await self.begin(f"busy{number}" for number in range(AT_ONCE))
+        self.alone = await self.begin(f"busy{number}" for number in range(MAX_QUERIES))
         return [await self.queries.get() for _ in self.alone]
 
     async def batch(self, ids: Iterable[str]) -> tuple[list[asyncio.Task[Document | None]], Query]:
@@ -115,18 +115,18 @@ async def test_a_read_is_never_answered_from_a_query_that_began_before_it(store:
 @RUN
 async def test_round_trips_are_bounded_in_size_and_in_number(store: Store) -> None:
     busy = await store.busy()
-    waiting = await store.begin(f"{number:03}" for number in range(3 * MOST))
+    waiting = await store.begin(f"{number:03}" for number in range(3 * MAX_BATCH_SIZE))
     for query in busy:
         query.answer()
     sizes = []
-    for query in [await store.queries.get() for _ in range(AT_ONCE)]:
+    for query in [await store.queries.get() for _ in range(MAX_QUERIES)]:
         assert store.queries.empty()
         sizes.append(len(query.ids))
         query.answer()
     (last := await store.queries.get()).answer()
-    assert [*sizes, len(last.ids)] == [MOST] * 3
+    assert [*sizes, len(last.ids)] == [MAX_BATCH_SIZE] * 3
     answers = [found["_id"] for found in await asyncio.gather(*waiting) if found]
-    assert answers == [f"{number:03}" for number in range(3 * MOST)]
+    assert answers == [f"{number:03}" for number in range(3 * MAX_BATCH_SIZE)]
     await store.begin(["after"])
     assert (await store.queries.get()).ids == ["after"]
 
@@ -209,24 +209,6 @@ async def test_a_round_trip_that_is_broken_off_leaves_nobody_without_an_answer(
     assert {type(error) for error in await outcomes(waiting)} == {StorageUnavailable}
     (await store.queries.get()).answer()
     assert version(await later) == 1
-
-
-@RUN
-async def test_one_that_is_broken_off_before_it_runs_is_begun_again(store: Store) -> None:
-    async def alone() -> None:
-        await store.reads.read("alone")
-        own_tasks()[0].cancel()
-
-    store.began.append(breaking := asyncio.create_task(alone()))
-    await store.begin(["other"])
-    first = await store.queries.get()
-    [waiting] = await store.begin(["a"])
-    first.answer()
-    await breaking
-    await store.queries.get()
-    (again := await store.queries.get()).answer()
-    assert again.ids == ["a"]
-    assert version(await waiting) == 1
 
 
 @RUN
