@@ -12,7 +12,7 @@ from pymongo.errors import AutoReconnect
 from tornado.ioloop import IOLoop
 
 from aiconfig_plugin.errors import StorageUnavailable
-from aiconfig_plugin.store.shared_reads import MAX_QUERIES, MAX_BATCH_SIZE, SharedReads
+from aiconfig_plugin.store.shared_reads import MAX_BATCH_SIZE, MAX_QUERIES, SharedReads
 
 Document: TypeAlias = "dict[str, Any]"
 
