@@ -12,6 +12,7 @@ import os
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, fields
+from ipaddress import ip_address
 from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 from urllib.parse import urlsplit
 
@@ -106,7 +107,7 @@ _RESOURCE_URL = Check(
     "must be an http or https URL without query and fragment",
     lambda value: _is_url(value) and not set("?#") & set(value),
 )
-BOOLEAN = Check(
+_BOOLEAN = Check(
     "must be true or false",
     lambda value: isinstance(value, bool),
     parse={"true": True, "false": False}.get,
@@ -178,6 +179,12 @@ class Settings:
         "Path of the CA certificates (PEM) that the authorization server is verified against; "
         "without it, those of the system. Verification cannot be switched off.",
     )
+    allow_http: bool = setting(
+        False,
+        "`true` allows a plain `http` issuer or introspection endpoint that is not loopback: "
+        "tokens and credentials can be read on the way.",
+        _BOOLEAN,
+    )
     audience: str | None = setting(
         None, "What the `aud` of a token must contain; without it, `aud` is not checked."
     )
@@ -235,6 +242,12 @@ class Settings:
             if not check.accepts(value):
                 raise ConfigurationError(f"{variable(each.name)} {check.rule}.")
             object.__setattr__(self, each.name, value)
+        for name in ("issuer", "introspection_endpoint"):
+            if not self.allow_http and is_exposed(getattr(self, name) or ""):
+                raise ConfigurationError(
+                    f"{variable(name)} must be an https URL; http is for loopback addresses, "
+                    f"unless {variable('allow_http')}=true."
+                )
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:
@@ -263,3 +276,15 @@ class Settings:
 def variable(name: str) -> str:
     """Return the environment variable of the setting ``name``."""
     return _PREFIX_ENV + name.upper()
+
+
+def is_exposed(url: str) -> bool:
+    """Whether what is sent there leaves this machine without TLS."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if parts.scheme != "http" or host == "localhost":
+        return False
+    try:
+        return not ip_address(host).is_loopback
+    except ValueError:
+        return True

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from aiconfig_plugin.errors import ConfigurationError
-from aiconfig_plugin.settings import BOOLEAN, Settings, setting, variable
+from aiconfig_plugin.settings import Settings, variable
 
 TEXT = " te%c+x:t "
 # For a setting that does not accept just any text: what does fit, and the value where it differs.
@@ -17,6 +17,7 @@ VALID: dict[str, dict[str, Any]] = {
     "introspection_endpoint": {"http://127.0.0.1:8/x": ..., "https://[::1]:8/": ...},
     "mongodb_driver": {"pymongo": ...},
     "client_auth_method": {"client_secret_post": ..., "private_key_jwt": ...},
+    "allow_http": {"true": True, "false": False},
     "read_scope": {"r": ..., "": ..., "!#[]~": ...},
     "write_scope": {"w": ..., "": ...},
     "introspection_ttl": {"2.5": 2.5, "0": 0.0, "3600": 3600.0},
@@ -43,6 +44,7 @@ INVALID: dict[str, tuple[str, ...]] = {
     "introspection_endpoint": NOT_URLS,
     "mongodb_driver": ("Motor", "mongo", "motor,pymongo"),
     "client_auth_method": ("none", "client_secret_jwt", "CLIENT_SECRET_BASIC"),
+    "allow_http": ("True", "FALSE", "1", "0", "yes", "on", " true"),
     "read_scope": ("two words", 'quo"te', "back\\slash", "lf\n", "ünï"),
     "write_scope": ("two words", "\x7f"),
     "introspection_ttl": ("-0.001", "3600.1", "nan", "inf", "-inf", "x", "1,5"),
@@ -59,16 +61,9 @@ SECRETS = {
 }
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class MoreSettings(Settings):
-    """A gateway's settings with one more, of a kind that has its own rules."""
-
-    switch: bool = setting(False, "A switch.", BOOLEAN)
-
-
-def refusal(environ: dict[str, str], kind: type[Settings] = Settings) -> str:
+def refusal(environ: dict[str, str]) -> str:
     with pytest.raises(ConfigurationError) as caught:
-        kind.from_env(environ)
+        Settings.from_env(environ)
     return caught.value.detail
 
 
@@ -123,15 +118,38 @@ def test_an_empty_variable_is_not_set_unless_empty_is_a_value() -> None:
     )
 
 
-def test_a_switch_is_true_or_false_and_nothing_else() -> None:
-    for text, value in (("true", True), ("false", False), ("", False)):
-        assert MoreSettings.from_env({"AICONFIG_SWITCH": text}).switch is value
-    for text in ("True", "FALSE", "1", "0", "yes", "on", " true"):
-        told = refusal({"AICONFIG_SWITCH": text}, MoreSettings)
-        assert told == "AICONFIG_SWITCH must be true or false."
-    for given in (1, 0, "true", None):
-        with pytest.raises(ConfigurationError, match="AICONFIG_SWITCH must be true or false"):
-            MoreSettings(switch=given)  # type: ignore[arg-type]
+@pytest.mark.parametrize("given", [1, 0, "true", None])
+def test_a_switch_is_a_boolean_in_python_too(given: Any) -> None:
+    with pytest.raises(ConfigurationError, match="AICONFIG_ALLOW_HTTP must be true or false"):
+        Settings(allow_http=given)
+
+
+HTTP = {
+    "http://localhost:9000": True,
+    "http://127.0.0.1": True,
+    "http://127.8.9.1:80/x": True,
+    "http://[::1]/": True,
+    "https://login.example": True,
+    "http://login.example": False,
+    "HTTP://login.example": False,
+    "http://localhost.example": False,
+    "http://127.0.0.1.example": False,
+    "http://192.168.1.2": False,
+    "http://0.0.0.0": False,
+    "http://[::]": False,
+}
+
+
+@pytest.mark.parametrize("url", HTTP)
+@pytest.mark.parametrize("name", ["issuer", "introspection_endpoint"])
+def test_plain_http_is_for_loopback_unless_it_is_allowed(name: str, url: str) -> None:
+    environ = {variable(name): url}
+    if HTTP[url]:
+        Settings.from_env(environ)
+    else:
+        assert refusal(environ).startswith(f"{variable(name)} must be an https URL")
+        assert "AICONFIG_ALLOW_HTTP=true" in refusal(environ)
+        Settings.from_env({**environ, "AICONFIG_ALLOW_HTTP": "true"})
 
 
 def test_repr_shows_no_secret_and_no_uri() -> None:
