@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import os
 import secrets
 from collections.abc import Iterator
@@ -12,6 +13,14 @@ import pytest
 from pymongo import MongoClient
 
 from aiconfig_plugin.demo.mongod import Mongod
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run every test that is a coroutine on Tornado's loop, without a mark on each."""
+    for item in items:
+        is_coroutine = inspect.iscoroutinefunction(getattr(item, "obj", None))
+        if is_coroutine and item.get_closest_marker("gen_test") is None:
+            item.add_marker(pytest.mark.gen_test(timeout=60))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,4 +1,4 @@
-"""Who comes in: OAuth 2.0 token introspection (RFC 7662), remembered for a while.
+"""Authenticate requests by OAuth 2.0 token introspection (RFC 7662), with a cache.
 
 Three answers are kept apart throughout: yes (a principal), no (``InvalidToken``) and no answer
 (``AuthorizationServerUnavailable``); only the first two are ever remembered.
@@ -7,11 +7,12 @@ Three answers are kept apart throughout: yes (a principal), no (``InvalidToken``
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
-import logging
 import re
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import httpx2
 from authlib.integrations.httpx_client import AsyncOAuth2Client
@@ -20,7 +21,6 @@ from tornado.httputil import HTTPHeaders, HTTPServerRequest
 
 from aiconfig_plugin.domain import Principal
 from aiconfig_plugin.errors import (
-    AIConfigError,
     AuthorizationServerUnavailable,
     ClientCredentialsRefused,
     ConfigurationError,
@@ -28,31 +28,12 @@ from aiconfig_plugin.errors import (
     MissingToken,
 )
 from aiconfig_plugin.introspection.client_auth import client_factory
-from aiconfig_plugin.introspection.discovery import IntrospectionEndpoint
+from aiconfig_plugin.introspection.discovery import IntrospectionEndpoint, no_response
 from aiconfig_plugin.introspection.reply import ActiveToken, active_token, read_reply
+from aiconfig_plugin.introspection.single_flight import SingleFlight
 from aiconfig_plugin.metrics import Outcome, process_metrics
 from aiconfig_plugin.settings import Settings, variable
 
-__all__ = [
-    "CALL_TIMEOUT",
-    "INACTIVE_TTL",
-    "MAX_CALLS",
-    "MAX_OUTSTANDING",
-    "QUEUE_TIMEOUT",
-    "IntrospectionAuthenticator",
-    "active_token",
-    "bearer_token",
-]
-
-CALL_TIMEOUT = 3.0
-"""Seconds that one introspection may take once it is its turn."""
-QUEUE_TIMEOUT = 20.0
-"""Seconds that it may wait for its turn. So an answer, if only a 503, comes within these two and
-``discovery.DISCOVERY_TIMEOUT`` together."""
-MAX_CALLS = 50
-"""Introspections at a time, and connections to the authorization server."""
-MAX_OUTSTANDING = 2000
-"""Introspections that run or wait for their turn; one more is refused, so memory stays bounded."""
 INACTIVE_TTL = 2.0
 """Seconds for which "not active" is remembered, at the most."""
 
@@ -60,10 +41,29 @@ INACTIVE_TTL = 2.0
 _BEARER = re.compile(r"bearer +([A-Za-z0-9._~+/-]+=*)", re.ASCII | re.IGNORECASE)
 # Some servers would rather answer with a signed JWT (RFC 9701).
 _ACCEPT = {"Accept": "application/json"}
-# Statuses that speak of the token, the client or the rate; others speak against the endpoint.
-_FROM_THE_ENDPOINT = frozenset({200, 400, 401, 403, 429})
+# What an introspection endpoint answers about a token, a client or a rate; another status may
+# mean that the endpoint has moved.
+_ENDPOINT_STATUSES = frozenset({200, 400, 401, 403, 429})
 
-logger = logging.getLogger("aiconfig_plugin")
+_TOO_MANY = "Too many pending introspections."
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Limits on the calls to the authorization server; times are in seconds."""
+
+    call_timeout: float = 3.0
+    """For one introspection, once it is its turn."""
+    queue_timeout: float = 20.0
+    """For waiting for its turn."""
+    discovery_timeout: float = 3.0
+    """For finding the endpoint, all documents together. So a request is answered, if only with
+    503, within these three together."""
+    max_calls: int = 50
+    """Introspections at a time, and connections to the authorization server."""
+    max_pending: int = 2000
+    """Introspections that run or wait for their turn; one more is refused, so memory stays
+    bounded."""
 
 
 class IntrospectionAuthenticator:
@@ -80,6 +80,7 @@ class IntrospectionAuthenticator:
         *,
         clock: Callable[[], float] = time.time,
         timer: Callable[[], float] = time.monotonic,
+        limits: Limits = Limits(),
     ) -> None:
         if not settings.issuer:
             raise ConfigurationError(f"{variable('issuer')} is not set; introspection needs it.")
@@ -87,22 +88,21 @@ class IntrospectionAuthenticator:
         self._clock = clock
         self._timer = timer
         self._metrics = process_metrics()
+        self._limits = limits
         self._make_client = client_factory(
-            settings, timeout=CALL_TIMEOUT, max_connections=MAX_CALLS
+            settings, timeout=limits.call_timeout, max_connections=limits.max_calls
         )
         self._client: AsyncOAuth2Client | None = None
-        self._endpoint = IntrospectionEndpoint(
-            settings.issuer, settings.introspection_endpoint, timer
-        )
+        self._endpoint = IntrospectionEndpoint(settings, timer, limits.discovery_timeout)
         size, ttl = settings.introspection_cache_size, settings.introspection_ttl
         self._active: TLRUCache[bytes, ActiveToken] = TLRUCache(
             size, ttu=lambda _key, _value, now: now + ttl, timer=timer
         )
         # Apart, so that made-up tokens never push out those of users.
         self._inactive: TTLCache[bytes, str] = TTLCache(size, min(ttl, INACTIVE_TTL), timer=timer)
-        self._calls: dict[bytes, asyncio.Task[ActiveToken]] = {}
+        self._calls: SingleFlight[bytes, ActiveToken] = SingleFlight()
         # Before the client's own pool, whose bookkeeping grows with the square of those waiting.
-        self._turns = asyncio.Semaphore(MAX_CALLS)
+        self._turns = asyncio.Semaphore(limits.max_calls)
 
     async def start(self) -> None:
         """Make the client, and look for the introspection endpoint unless it is configured.
@@ -110,20 +110,15 @@ class IntrospectionAuthenticator:
         An authorization server that is not there does not stop the start.
         """
         self._client = self._make_client()
-        self._turns = asyncio.Semaphore(MAX_CALLS)
-        try:
+        self._turns = asyncio.Semaphore(self._limits.max_calls)
+        with contextlib.suppress(AuthorizationServerUnavailable):  # The search has logged it.
             await self._endpoint.url(self._fetch)
-        except AuthorizationServerUnavailable as err:
-            logger.warning("The introspection endpoint is not known yet: %s", err)
 
     async def close(self) -> None:
         """Close the connections to the authorization server, and forget every answer."""
-        calls = list(self._calls.values())
         self.forget()
-        self._endpoint.close()
-        for call in calls:
-            call.cancel()
-        await asyncio.gather(*calls, return_exceptions=True)
+        await self._calls.close()
+        await self._endpoint.close()
         if self._client is not None:
             await self._client.aclose()
             self._client = None
@@ -162,10 +157,11 @@ class IntrospectionAuthenticator:
         """
         if token is not None:
             digest = _digest(token)
-            for remembered in (self._active, self._inactive, self._calls):
-                remembered.pop(digest, None)
+            self._active.pop(digest, None)
+            self._inactive.pop(digest, None)
+            self._calls.forget(digest)
             return
-        self._calls.clear()
+        self._calls.forget()
         if subject is None:
             self._inactive.clear()
         for digest, active in list(self._active.items()):
@@ -174,48 +170,35 @@ class IntrospectionAuthenticator:
 
     async def _ask_once(self, digest: bytes, token: str) -> ActiveToken:
         """Ask, or wait for who is asking about the same token already."""
-        call = self._calls.get(digest)
-        self._metrics.lookup("coalesced" if call else "miss")
-        if call is None:
-            if len(self._calls) >= MAX_OUTSTANDING:
-                raise AuthorizationServerUnavailable("Too many are waiting for it.")
-            call = asyncio.create_task(self._ask(digest, token))
-            call.add_done_callback(_take_quietly)
-            self._calls[digest] = call
-        try:
-            # Shielded: a request that is given up does not take the others' answer away.
-            return await asyncio.shield(call)
-        except AIConfigError as err:
-            # One error for all who wait: each begins its own traceback.
-            raise err.with_traceback(None) from err.__cause__
-        except asyncio.CancelledError:
-            if call.cancelled():
-                raise AuthorizationServerUnavailable("This gateway is closing.") from None
-            raise
+        if digest in self._calls:
+            self._metrics.lookup("coalesced")
+        else:
+            self._metrics.lookup("miss")
+            if len(self._calls) >= self._limits.max_pending:
+                raise AuthorizationServerUnavailable(_TOO_MANY)
+        return await self._calls.run(digest, lambda: self._ask(digest, token))
 
     async def _ask(self, digest: bytes, token: str) -> ActiveToken:
-        current = asyncio.current_task()
         try:
             active = await self._introspect(token)
         except InvalidToken as err:
-            if self._calls.get(digest) is current and self._settings.introspection_ttl:
+            if self._may_remember(digest):
                 self._inactive[digest] = err.detail
             raise
-        else:
-            if self._calls.get(digest) is current and self._settings.introspection_ttl:
-                self._active[digest] = active
-            return active
-        finally:
-            if self._calls.get(digest) is current:
-                del self._calls[digest]
+        if self._may_remember(digest):
+            self._active[digest] = active
+        return active
+
+    def _may_remember(self, digest: bytes) -> bool:
+        return self._settings.introspection_ttl > 0 and self._calls.is_joinable(digest)
 
     async def _introspect(self, token: str) -> ActiveToken:
         """Ask when it is this token's turn. Raises as :meth:`authenticate` does."""
         endpoint = await self._endpoint.url(self._fetch)
         try:
-            await asyncio.wait_for(self._turns.acquire(), QUEUE_TIMEOUT)
+            await asyncio.wait_for(self._turns.acquire(), self._limits.queue_timeout)
         except asyncio.TimeoutError:
-            raise AuthorizationServerUnavailable("Too many are waiting for it.") from None
+            raise AuthorizationServerUnavailable(_TOO_MANY) from None
         started = self._timer()
         outcome: Outcome = "unavailable"
         try:
@@ -234,13 +217,14 @@ class IntrospectionAuthenticator:
 
     async def _post(self, endpoint: str, token: str) -> httpx2.Response:
         call = self._started_client.introspect_token(endpoint, token=token, headers=dict(_ACCEPT))
+        timeout = self._limits.call_timeout
         try:
-            response: httpx2.Response = await asyncio.wait_for(call, CALL_TIMEOUT)
+            response: httpx2.Response = await asyncio.wait_for(call, timeout)
         except (httpx2.HTTPError, asyncio.TimeoutError) as err:
-            self._endpoint.doubt()
-            raise AuthorizationServerUnavailable("It gave no answer in time.") from err
-        if response.status_code not in _FROM_THE_ENDPOINT:
-            self._endpoint.doubt()
+            self._endpoint.mark_suspect()
+            raise no_response(err, timeout) from err
+        if response.status_code not in _ENDPOINT_STATUSES:
+            self._endpoint.mark_suspect()
         return response
 
     async def _fetch(self, url: str) -> httpx2.Response:
@@ -269,12 +253,6 @@ def bearer_token(headers: HTTPHeaders) -> str:
     if found is None:
         raise InvalidToken("The Authorization header does not hold one bearer token.")
     return found[1]
-
-
-def _take_quietly(call: asyncio.Task[ActiveToken]) -> None:
-    """Take an error that nobody waits for any more, or asyncio would report it as lost."""
-    if not call.cancelled():
-        call.exception()
 
 
 def _digest(token: str) -> bytes:

@@ -1,4 +1,4 @@
-"""How this gateway talks to the authorization server: its credentials and its TLS.
+"""The HTTP client for the authorization server: its credentials and its TLS.
 
 With :mod:`aiconfig_plugin.introspection.authenticator`, the only file that knows Authlib's client.
 """
@@ -85,9 +85,9 @@ def load_client_key(path: str | os.PathLike[str]) -> ClientKey:
     except ConfigurationError as err:
         raise ConfigurationError(f"{where}: {err.detail}") from None
     except UnicodeDecodeError:
-        raise ConfigurationError(f"{where}: it is not text.") from None
+        raise ConfigurationError(f"{where}: not UTF-8 text.") from None
     if key is None:
-        raise ConfigurationError(f"{where}: it is not one private RSA or EC key to sign with.")
+        raise ConfigurationError(f"{where}: not one private RSA or EC signing key.")
     if isinstance(key, RSAKey) and key.raw_value.key_size < MIN_RSA_BITS:
         raise ConfigurationError(f"{where}: an RSA key must have {MIN_RSA_BITS} bits.")
     return key
@@ -152,7 +152,7 @@ def _tls(ca_file: str | os.PathLike[str] | None) -> ssl.SSLContext | None:
     try:
         return ssl.create_default_context(cafile=ca_file)
     except ssl.SSLError:
-        raise ConfigurationError(f"{where}: it holds no PEM certificates.") from None
+        raise ConfigurationError(f"{where}: no PEM certificates in it.") from None
     except OSError as err:
         raise ConfigurationError(f"{where}: {err.strerror}.") from None
 

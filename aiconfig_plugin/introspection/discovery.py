@@ -1,4 +1,4 @@
-"""Where the authorization server introspects, found from its issuer identifier.
+"""Find the introspection endpoint from the issuer identifier.
 
 The metadata of RFC 8414, or else of OpenID Connect Discovery 1.0. Asked for once, kept, and
 asked for again when the endpoint that it named stops working.
@@ -7,63 +7,71 @@ asked for again when the endpoint that it named stops working.
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import urlsplit, urlunsplit
 
 import httpx2
 
 from aiconfig_plugin.errors import AuthorizationServerUnavailable
+from aiconfig_plugin.introspection.single_flight import SingleFlight
+from aiconfig_plugin.settings import Settings, is_exposed, variable
 
-DISCOVERY_TIMEOUT = 3.0
-"""Seconds that finding the endpoint may take, both documents together."""
 REFRESH_INTERVAL = 5.0
 """Seconds between two refreshes at the least, however often the endpoint fails."""
+
+Fetch: TypeAlias = Callable[[str], Awaitable[httpx2.Response]]
+
+logger = logging.getLogger("aiconfig_plugin")
+
+
+class UnusableMetadata(ValueError):
+    """Metadata that name no introspection endpoint to trust; the message is for the log."""
 
 
 class IntrospectionEndpoint:
     """The URL of the introspection endpoint: as it was configured, or else as it is discovered.
 
-    ``timer`` gives seconds that never go backwards.
+    ``timer`` gives seconds that never go backwards; ``timeout`` is in seconds.
     """
 
-    def __init__(self, issuer: str, configured: str | None, timer: Callable[[], float]) -> None:
-        self._issuer = issuer
-        self._url = configured
-        self._is_configured = configured is not None
+    def __init__(self, settings: Settings, timer: Callable[[], float], timeout: float) -> None:
+        assert settings.issuer
+        self._issuer = settings.issuer
+        self._allow_http = settings.allow_http
+        self._url = settings.introspection_endpoint
+        self._is_configured = self._url is not None
         self._timer = timer
-        self._doubted = False
+        self._timeout = timeout
+        self._suspect = False
         self._refreshed_at = -math.inf
-        self._search: asyncio.Task[str] | None = None
+        self._failure = ""
+        self._search: SingleFlight[None, str] = SingleFlight()
 
-    async def url(self, fetch: Callable[[str], Awaitable[httpx2.Response]]) -> str:
+    async def url(self, fetch: Fetch) -> str:
         """Return the URL; ``fetch`` gets a document when it has to be looked for.
 
         Raises :class:`~aiconfig_plugin.errors.AuthorizationServerUnavailable` while no metadata
         that can be trusted were ever found. A refresh that fails leaves what was found before.
         """
-        if self._search is None and self._must_search():
-            self._search = asyncio.create_task(self._find(fetch))
-            self._search.add_done_callback(_take_quietly)
-        if self._search is not None:
-            # Shielded: a request that is given up does not take the others' answer away.
+        if None in self._search or self._must_search():
             try:
-                self._url = await asyncio.shield(self._search)
-            except AuthorizationServerUnavailable as err:
+                self._url = await self._search.run(None, lambda: self._find(fetch))
+            except AuthorizationServerUnavailable:
                 if self._url is None:
-                    raise AuthorizationServerUnavailable(err.detail) from err.__cause__
+                    raise
         assert self._url is not None
         return self._url
 
-    def doubt(self) -> None:
+    def mark_suspect(self) -> None:
         """Say that the endpoint failed: it may have moved."""
-        self._doubted = True
+        self._suspect = True
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Stop looking."""
-        if self._search is not None:
-            self._search.cancel()
+        await self._search.close()
 
     def _must_search(self) -> bool:
         if self._is_configured:
@@ -72,78 +80,110 @@ class IntrospectionEndpoint:
             return True
         # An odd token can make a server fail, so a token's failure alone must not cost a search.
         now = self._timer()
-        if not self._doubted or now - self._refreshed_at < REFRESH_INTERVAL:
+        if not self._suspect or now - self._refreshed_at < REFRESH_INTERVAL:
             return False
-        self._doubted = False
+        self._suspect = False
         self._refreshed_at = now
         return True
 
-    async def _find(self, fetch: Callable[[str], Awaitable[httpx2.Response]]) -> str:
+    async def _find(self, fetch: Fetch) -> str:
         try:
-            return await asyncio.wait_for(self._first(fetch), DISCOVERY_TIMEOUT)
-        except (httpx2.HTTPError, asyncio.TimeoutError) as err:
-            raise AuthorizationServerUnavailable("Its metadata cannot be read.") from err
-        finally:
-            self._search = None
+            found = await asyncio.wait_for(self._first(fetch), self._timeout)
+        except asyncio.TimeoutError as err:
+            unavailable = no_response(err, self._timeout)
+            self._log_failure(unavailable.detail)
+            raise unavailable from err
+        except UnusableMetadata as err:
+            self._log_failure(str(err))
+            raise AuthorizationServerUnavailable(
+                "The metadata of the authorization server cannot be used."
+            ) from err
+        if self._failure:
+            self._failure = ""
+            logger.info("The metadata of issuer %s name %s.", self._issuer, found)
+        return found
 
-    async def _first(self, fetch: Callable[[str], Awaitable[httpx2.Response]]) -> str:
+    def _log_failure(self, failure: str) -> None:
+        """Log why no endpoint was found, unless that was the reason last time too."""
+        if failure == self._failure:
+            return
+        self._failure = failure
+        consequence = (
+            f"{self._url} is still used" if self._url else "the introspection endpoint is not known"
+        )
+        logger.warning(
+            "The metadata of issuer %s (%s) cannot be used, so %s: %s",
+            self._issuer,
+            variable("issuer"),
+            consequence,
+            failure,
+        )
+
+    async def _first(self, fetch: Fetch) -> str:
         reasons: list[str] = []
         for url in metadata_urls(self._issuer):
-            response = await fetch(url)
             try:
-                return named_endpoint(_json(response), self._issuer)
-            except AuthorizationServerUnavailable as err:
-                reasons.append(err.detail)
-        raise AuthorizationServerUnavailable(" ".join(dict.fromkeys(reasons)))
+                return named_endpoint(
+                    _json(await fetch(url)), self._issuer, allow_http=self._allow_http
+                )
+            except UnusableMetadata as err:
+                reasons.append(f"{url}: {err}")
+            except httpx2.HTTPError as err:
+                reasons.append(f"{url}: {err!r}.")
+        raise UnusableMetadata(" ".join(reasons))
 
 
 def metadata_urls(issuer: str) -> Sequence[str]:
     """Return where the metadata of an issuer may be, in the order to ask.
 
     RFC 8414 section 3.1 puts the well-known part between host and path, OpenID Connect
-    Discovery 1.0 section 4 at the end.
+    Discovery 1.0 section 4 at the end; some servers put RFC 8414's at the end too.
     """
     parts = urlsplit(issuer)
     path = parts.path.rstrip("/")
+    places = (
+        f"/.well-known/oauth-authorization-server{path}",
+        f"{path}/.well-known/openid-configuration",
+        f"{path}/.well-known/oauth-authorization-server",
+    )
     return [
-        urlunsplit((parts.scheme, parts.netloc, well_known, "", ""))
-        for well_known in (
-            f"/.well-known/oauth-authorization-server{path}",
-            f"{path}/.well-known/openid-configuration",
-        )
+        urlunsplit((parts.scheme, parts.netloc, place, "", "")) for place in dict.fromkeys(places)
     ]
 
 
-def named_endpoint(metadata: Any, issuer: str) -> str:
+def named_endpoint(metadata: Any, issuer: str, *, allow_http: bool = False) -> str:
     """Return the introspection endpoint that metadata name.
 
-    Raises :class:`~aiconfig_plugin.errors.AuthorizationServerUnavailable` when they are none, are
-    another issuer's (RFC 8414 section 3.3), or name no endpoint that credentials may be sent to.
+    Raises :class:`UnusableMetadata` when they are none, are another issuer's (RFC 8414
+    section 3.3), or name no endpoint that credentials may be sent to.
     """
     if not isinstance(metadata, dict):
-        raise AuthorizationServerUnavailable("Its metadata cannot be read.")
-    if metadata.get("issuer") != issuer:
-        raise AuthorizationServerUnavailable("Its metadata are those of another issuer.")
+        raise UnusableMetadata("The response is not a JSON object with status 200.")
+    if (found := metadata.get("issuer")) != issuer:
+        raise UnusableMetadata(f"The issuer is {found!r:.200}, not {issuer!r}.")
     endpoint = metadata.get("introspection_endpoint")
-    if not isinstance(endpoint, str) or not _fits(endpoint, issuer):
-        raise AuthorizationServerUnavailable("Its metadata name no usable introspection endpoint.")
+    if not isinstance(endpoint, str) or not _is_secure(endpoint, issuer, allow_http):
+        raise UnusableMetadata(f"The introspection_endpoint {endpoint!r:.200} cannot be used.")
     return endpoint
 
 
-def _take_quietly(search: asyncio.Task[str]) -> None:
-    """Take an error that nobody waits for any more, or asyncio would report it as lost."""
-    if not search.cancelled():
-        search.exception()
+def no_response(err: Exception, timeout: float) -> AuthorizationServerUnavailable:
+    """Return the error for a call that ended without a response."""
+    if isinstance(err, (asyncio.TimeoutError, httpx2.TimeoutException)):
+        detail = f"The authorization server did not respond within {timeout:g} s."
+    else:
+        detail = "The connection to the authorization server failed."
+    return AuthorizationServerUnavailable(detail)
 
 
-def _fits(endpoint: str, issuer: str) -> bool:
-    """An issuer that is reached over TLS does not send credentials elsewhere without it."""
+def _is_secure(endpoint: str, issuer: str, allow_http: bool) -> bool:
+    """Whether credentials may be sent there: an issuer that is reached over TLS asks for it."""
     try:
-        url = httpx2.URL(endpoint)
-    except httpx2.InvalidURL:
+        url, exposed = httpx2.URL(endpoint), is_exposed(endpoint)
+    except (httpx2.InvalidURL, ValueError):
         return False
-    schemes = ("https",) if issuer.lower().startswith("https:") else ("http", "https")
-    return url.scheme in schemes and bool(url.host)
+    may_be_http = allow_http or (issuer.lower().startswith("http:") and not exposed)
+    return url.scheme in (("http", "https") if may_be_http else ("https",)) and bool(url.host)
 
 
 def _json(response: httpx2.Response) -> Any:

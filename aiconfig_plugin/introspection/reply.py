@@ -1,4 +1,4 @@
-"""What an introspection reply says (RFC 7662 section 2.2), however servers differ in saying it."""
+"""Read introspection replies (RFC 7662 section 2.2), however servers differ in writing them."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def active_token(reply: Any, settings: Settings) -> ActiveToken:
     no reply, and ``InvalidToken`` for a token that is not active or not meant for this gateway.
     """
     if not isinstance(reply, dict):
-        raise AuthorizationServerUnavailable("Its answer is not a JSON object.")
+        raise AuthorizationServerUnavailable("The introspection reply is not a JSON object.")
     if reply.get("active") is not True:
         raise InvalidToken("The access token is not active.")
     _check_kind(reply)
@@ -56,8 +56,8 @@ def active_token(reply: Any, settings: Settings) -> ActiveToken:
     audiences = audience if isinstance(audience, list) else [audience]
     if settings.audience is not None and settings.audience not in audiences:
         raise InvalidToken("The access token is meant for another audience.")
-    subject = reply.get(settings.subject_claim)
     client_id = reply.get("client_id")
+    subject = reply.get(settings.subject_claim)
     principal = Principal(
         issuer=settings.issuer or "",
         subject=subject if isinstance(subject, str) and subject else None,
@@ -121,10 +121,13 @@ def read_reply(response: httpx2.Response) -> Any:
         raise InvalidToken("The access token is not active.")
     if status == 429:
         raise AuthorizationServerUnavailable(
-            "It is being asked too often.", retry_after=_retry_after(response)
+            "The authorization server limits how often it may be asked.",
+            retry_after=_retry_after(response),
         )
     if status != 200:
-        raise AuthorizationServerUnavailable(f"It answered with HTTP {status}.")
+        raise AuthorizationServerUnavailable(
+            f"The authorization server responded with HTTP {status}."
+        )
     return body
 
 

@@ -27,18 +27,15 @@ from aiconfig_plugin import AuthorizationServerUnavailable, Settings
 from aiconfig_plugin.errors import ConfigurationError
 from aiconfig_plugin.introspection.authenticator import IntrospectionAuthenticator
 from aiconfig_plugin.introspection.client_auth import ASSERTION_LIFETIME, load_client_key
-from tests.support.incoming import RUN, server
+from tests.introspection.conftest import ISSUER
 from tests.support.scripted_server import ScriptedServer, active
 
-__all__ = ["server"]
-
-ISSUER = "https://issuer.example"
 JWT_BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 
 def write(path: Path, content: Any, mode: int = 0o600) -> Path:
-    text = content if isinstance(content, str) else json.dumps(content)
-    path.write_text(text, encoding="utf-8")
+    text = content if isinstance(content, (str, bytes)) else json.dumps(content)
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
     path.chmod(mode)
     return path
 
@@ -78,7 +75,6 @@ KEYS = {
 
 
 @pytest.mark.parametrize("name", KEYS)
-@RUN
 async def test_each_call_carries_a_fresh_assertion_for_the_issuer(
     server: ScriptedServer, tmp_path: Path, name: str
 ) -> None:
@@ -128,6 +124,7 @@ REFUSED = {
     "for encryption": EC.as_dict(private=True) | {"use": "enc"},
     "broken": EC.as_dict(private=True) | {"d": "AAAA"},
     "small": pem(SMALL),
+    "not text": b"\xff\xfe" + EC.as_pem(private=True),
 }
 
 
@@ -139,8 +136,9 @@ def test_a_key_that_cannot_sign_stops_the_start_and_is_not_shown(tmp_path: Path,
         IntrospectionAuthenticator(settings(path))
     assert str(path) in caught.value.detail
     assert caught.value.__cause__ is None
-    secret = EC.as_dict(private=True)["d"]
-    assert secret not in caught.value.detail
+    assert EC.as_dict(private=True)["d"] not in caught.value.detail
+    if name == "not text":
+        assert caught.value.detail.endswith(": not UTF-8 text.")
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o666])
@@ -155,8 +153,11 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
         load_client_key(tmp_path / "none")
     for given, name in (
         ({"client_key": None}, "AICONFIG_CLIENT_KEY"),
+        ({"client_key": ""}, "AICONFIG_CLIENT_KEY"),
         ({"client_auth_method": "client_secret_basic"}, "AICONFIG_CLIENT_SECRET"),
+        ({"client_auth_method": "client_secret_post"}, "AICONFIG_CLIENT_SECRET"),
         ({"client_id": None}, "AICONFIG_CLIENT_ID"),
+        ({"client_id": ""}, "AICONFIG_CLIENT_ID"),
         ({"issuer": None}, "AICONFIG_ISSUER"),
     ):
         with pytest.raises(ConfigurationError, match=f"{name} is not set"):
@@ -216,7 +217,6 @@ def tls(io_loop: IOLoop, tmp_path: Path) -> Iterator[TLSServer]:
     io_loop.run_sync(made.stop)
 
 
-@RUN
 async def test_a_certificate_is_checked_against_the_ca_file_and_never_not(
     tls: TLSServer, tmp_path: Path
 ) -> None:

@@ -3,75 +3,35 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
-from tornado.ioloop import IOLoop
 
-from aiconfig_plugin import AuthorizationServerUnavailable, InvalidToken, Settings
-from aiconfig_plugin.introspection.authenticator import IntrospectionAuthenticator
-from aiconfig_plugin.introspection.discovery import REFRESH_INTERVAL, metadata_urls, named_endpoint
-from tests.support.metadata_server import OAUTH, OPENID, MetadataServer
-from tests.support.scripted_server import Reply, ScriptedServer, active
+from aiconfig_plugin.errors import AuthorizationServerUnavailable
+from aiconfig_plugin.introspection.authenticator import IntrospectionAuthenticator, Limits
+from aiconfig_plugin.introspection.discovery import (
+    REFRESH_INTERVAL,
+    UnusableMetadata,
+    metadata_urls,
+    named_endpoint,
+)
+from tests.introspection.conftest import Clocks, Make, outcome
+from tests.support.scripted_server import INACTIVE, Reply, ScriptedServer, active
 
-RUN = pytest.mark.gen_test(timeout=30)
-Make = Callable[..., Awaitable[IntrospectionAuthenticator]]
-
-
-class Timer:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def timer() -> Timer:
-    return Timer()
-
-
-@pytest.fixture
-def server(io_loop: IOLoop) -> Iterator[ScriptedServer]:
-    made = run(io_loop, ScriptedServer)
-    yield made
-    io_loop.run_sync(made.stop)
-
-
-@pytest.fixture
-def issuer(io_loop: IOLoop) -> Iterator[MetadataServer]:
-    made = run(io_loop, MetadataServer)
-    yield made
-    io_loop.run_sync(made.stop)
-
-
-@pytest.fixture
-def make(io_loop: IOLoop, timer: Timer, issuer: MetadataServer) -> Iterator[Make]:
-    made: list[IntrospectionAuthenticator] = []
-
-    async def start(**given: Any) -> IntrospectionAuthenticator:
-        settings = {"issuer": issuer.url, "client_id": "gateway", "client_secret": "s"} | given
-        authenticator = IntrospectionAuthenticator(Settings(**settings), timer=timer)
-        made.append(authenticator)
-        await authenticator.start()
-        return authenticator
-
-    yield start
-    for authenticator in made:
-        io_loop.run_sync(authenticator.close)
-
-
-def run(io_loop: IOLoop, make: Callable[[], Any]) -> Any:
-    async def in_the_loop() -> Any:
-        return make()
-
-    return io_loop.run_sync(in_the_loop)
+OAUTH = "/.well-known/oauth-authorization-server"
+OPENID = "/.well-known/openid-configuration"
 
 
 def metadata(issuer: str, endpoint: str) -> dict[str, Any]:
     return {"issuer": issuer, "introspection_endpoint": endpoint}
+
+
+def published(server: ScriptedServer, path: str = "/introspect") -> Reply:
+    return Reply(metadata(server.issuer, server.issuer + path))
+
+
+async def discovering(make: Make, server: ScriptedServer, **given: Any) -> Any:
+    return await make(issuer=server.issuer, introspection_endpoint=None, **given)
 
 
 async def unavailable(authenticator: IntrospectionAuthenticator, token: str = "t") -> str:
@@ -80,181 +40,284 @@ async def unavailable(authenticator: IntrospectionAuthenticator, token: str = "t
     return caught.value.detail
 
 
+def logged(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """The messages of the plugin since the last call."""
+    found = [
+        f"{r.levelname} {r.getMessage()}" for r in caplog.records if r.name == "aiconfig_plugin"
+    ]
+    caplog.clear()
+    return found
+
+
 @pytest.mark.parametrize(
-    ("issuer", "oauth", "openid"),
+    ("issuer", "paths"),
     [
-        ("https://a.example", OAUTH, OPENID),
-        ("https://a.example/", OAUTH, OPENID),
-        ("https://a.example:8443/realms/x", f"{OAUTH}/realms/x", f"/realms/x{OPENID}"),
-        ("https://a.example/realms/x/", f"{OAUTH}/realms/x", f"/realms/x{OPENID}"),
+        ("https://a.example", [OAUTH, OPENID]),
+        ("https://a.example/", [OAUTH, OPENID]),
+        ("https://a.example:8443/x/y", [f"{OAUTH}/x/y", f"/x/y{OPENID}", f"/x/y{OAUTH}"]),
+        ("https://a.example/x/", [f"{OAUTH}/x", f"/x{OPENID}", f"/x{OAUTH}"]),
     ],
 )
 def test_the_well_known_part_goes_where_each_standard_puts_it(
-    issuer: str, oauth: str, openid: str
+    issuer: str, paths: list[str]
 ) -> None:
     origin = "/".join(issuer.split("/")[:3])
-    assert metadata_urls(issuer) == [origin + oauth, origin + openid]
+    assert metadata_urls(issuer) == [origin + path for path in paths]
+
+
+A = "https://a.example"
 
 
 @pytest.mark.parametrize(
-    "document",
+    ("document", "why"),
     [
-        None,
-        [],
-        {},
-        metadata("https://b.example", "https://a.example/i"),
-        metadata("https://a.example/", "https://a.example/i"),
-        {"issuer": "https://a.example"},
-        {"issuer": "https://a.example", "introspection_endpoint": ["https://a.example/i"]},
-        metadata("https://a.example", "/introspect"),
-        metadata("https://a.example", "file:///etc/passwd"),
-        metadata("https://a.example", "https://a.example:port/"),
-        metadata("https://a.example", "http://a.example/plain"),
+        *((document, "not a JSON object") for document in (None, [], "x")),
+        ({}, "issuer is None, not 'https://a.example'"),
+        (metadata("https://b.example", f"{A}/i"), "issuer is 'https://b.example', not"),
+        (metadata(f"{A}/", f"{A}/i"), "issuer is 'https://a.example/', not"),
+        ({"issuer": A}, "introspection_endpoint None cannot"),
+        (metadata(A, [f"{A}/i"]), "cannot be used"),  # type: ignore[arg-type]
+        *(
+            (metadata(A, endpoint), f"introspection_endpoint '{endpoint}' cannot be used")
+            for endpoint in (
+                *("/introspect", "file:///etc/passwd", f"{A}:port/", "https://", "https://["),
+                *("http://a.example/plain", "http://127.0.0.1/i"),
+            )
+        ),
     ],
     ids=str,
 )
-def test_metadata_that_cannot_be_trusted_name_nothing(document: Any) -> None:
-    with pytest.raises(AuthorizationServerUnavailable):
-        named_endpoint(document, "https://a.example")
+def test_metadata_that_cannot_be_trusted_name_nothing(document: Any, why: str) -> None:
+    with pytest.raises(UnusableMetadata) as caught:
+        named_endpoint(document, A)
+    assert why in str(caught.value)
 
 
-@RUN
-async def test_it_is_found_at_the_start_by_rfc_8414(
-    make: Make, issuer: MetadataServer, server: ScriptedServer
+@pytest.mark.parametrize(
+    ("issuer", "endpoint", "secure"),
+    [
+        (A, "https://b.example/i", True),
+        (A, "http://b.example/i", False),
+        (A, "http://127.0.0.1/i", False),
+        ("http://127.0.0.1:1", "http://127.0.0.1:2/i", True),
+        ("http://127.0.0.1:1", "http://localhost/i", True),
+        ("http://127.0.0.1:1", "https://b.example/i", True),
+        ("http://127.0.0.1:1", "http://b.example/i", False),
+        ("http://127.0.0.1:1", "http://10.0.0.1/i", False),
+    ],
+)
+def test_metadata_send_no_credentials_over_plain_http_unless_it_is_allowed(
+    issuer: str, endpoint: str, secure: bool
 ) -> None:
-    issuer.documents[OAUTH] = metadata(issuer.url, server.url)
+    document = metadata(issuer, endpoint)
+    assert named_endpoint(document, issuer, allow_http=True) == endpoint
+    if secure:
+        assert named_endpoint(document, issuer) == endpoint
+    else:
+        with pytest.raises(UnusableMetadata):
+            named_endpoint(document, issuer)
+
+
+async def test_the_setting_allows_http_for_what_metadata_name(
+    make: Make, server: ScriptedServer
+) -> None:
+    remote = f"http://gateway.invalid:{server.port}/introspect"
+    server.documents[OAUTH] = Reply(metadata(server.issuer, remote))
+    detail = "The metadata of the authorization server cannot be used."
+    assert await unavailable(await discovering(make, server)) == detail
+    allowed = await discovering(make, server, allow_http=True)
+    assert await unavailable(allowed) == "The connection to the authorization server failed."
+
+
+async def test_it_is_found_at_the_start_by_rfc_8414(make: Make, server: ScriptedServer) -> None:
+    server.documents[OAUTH] = published(server)
     server.script("t", active("alice"))
-    authenticator = await make()
-    assert issuer.asked == [OAUTH]
+    authenticator = await discovering(make, server)
+    assert server.fetched == [OAUTH]
     assert (await authenticator.authenticate("t")).subject == "alice"
-    assert issuer.asked == [OAUTH]
+    assert server.fetched == [OAUTH]
 
 
-@pytest.mark.parametrize("first", [404, 500, b"<html>", {"issuer": "https://other.example"}, {}])
-@RUN
+@pytest.mark.parametrize(
+    "first",
+    [
+        Reply(status=404),
+        Reply(status=500),
+        Reply(b"<html>"),
+        Reply(b"[" * 100_000),
+        Reply({"issuer": "https://other.example"}),
+        Reply({}),
+        Reply(hangs_up=True),
+    ],
+    ids=str,
+)
 async def test_openid_metadata_are_taken_where_the_others_are_of_no_use(
-    make: Make, issuer: MetadataServer, server: ScriptedServer, first: Any
+    make: Make, server: ScriptedServer, first: Reply
 ) -> None:
-    issuer.documents = {OAUTH: first, OPENID: metadata(issuer.url, server.url)}
+    server.documents = {OAUTH: first, OPENID: published(server)}
     server.script("t", active("alice"))
-    authenticator = await make()
+    authenticator = await discovering(make, server)
     assert (await authenticator.authenticate("t")).subject == "alice"
-    assert issuer.asked == [OAUTH, OPENID]
+    assert server.fetched == [OAUTH, OPENID]
 
 
-@RUN
+async def test_metadata_of_a_path_may_be_below_it(make: Make, server: ScriptedServer) -> None:
+    issuer = f"{server.issuer}/realm"
+    server.documents[f"/realm{OAUTH}"] = Reply(metadata(issuer, server.url))
+    server.script("t", active("alice"))
+    authenticator = await make(issuer=issuer, introspection_endpoint=None)
+    assert (await authenticator.authenticate("t")).subject == "alice"
+
+
 async def test_a_configured_endpoint_is_never_looked_for(
-    make: Make, issuer: MetadataServer, server: ScriptedServer
+    make: Make, server: ScriptedServer
 ) -> None:
     server.script("t", Reply(status=500), active())
-    authenticator = await make(introspection_endpoint=server.url)
+    authenticator = await make(issuer=server.issuer)
     await unavailable(authenticator)
     await authenticator.authenticate("t")
-    assert issuer.asked == []
+    assert server.fetched == []
 
 
-@RUN
 async def test_a_start_without_the_server_waits_for_it_with_503(
-    make: Make,
-    issuer: MetadataServer,
-    server: ScriptedServer,
-    caplog: pytest.LogCaptureFixture,
+    make: Make, server: ScriptedServer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await issuer.stop()
-    issuer.documents[OAUTH] = metadata(issuer.url, server.url)
-    server.script("t", active())
-    with caplog.at_level(logging.WARNING, "aiconfig_plugin"):
-        authenticator = await make()
-    assert "endpoint is not known yet" in caplog.text
+    await server.stop()
+    authenticator = await discovering(make, server)
+    [line] = logged(caplog)
+    assert line.startswith(
+        f"WARNING The metadata of issuer {server.issuer} (AICONFIG_ISSUER) cannot be used, "
+        f"so the introspection endpoint is not known: {server.issuer}{OAUTH}: ConnectError("
+    )
     await unavailable(authenticator)
-    issuer.start()
+    assert logged(caplog) == []
+    server.start()
+    server.documents[OAUTH] = published(server)
+    server.script("t", active())
     assert await authenticator.authenticate("t")
+    assert logged(caplog) == [f"INFO The metadata of issuer {server.issuer} name {server.url}."]
 
 
-@RUN
-async def test_what_another_issuer_says_is_not_followed(
-    make: Make, issuer: MetadataServer, server: ScriptedServer
+async def test_metadata_that_do_not_come_are_an_outage(
+    make: Make, server: ScriptedServer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    issuer.documents = {
-        OAUTH: metadata("http://other.example", server.url),
-        OPENID: metadata(issuer.url + "/", server.url),
+    gate = asyncio.Event()
+    server.documents[OAUTH] = Reply(gate=gate)
+    authenticator = await discovering(make, server, limits=Limits(discovery_timeout=0.05))
+    detail = "The authorization server did not respond within 0.05 s."
+    assert await unavailable(authenticator) == detail
+    [line] = logged(caplog)
+    assert line.endswith(f"is not known: {detail}")
+    gate.set()
+
+
+async def test_what_another_issuer_says_is_not_followed_and_logged_once_with_both_values(
+    make: Make, server: ScriptedServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.documents = {
+        OAUTH: Reply(metadata("https://other.example", server.url)),
+        OPENID: Reply(metadata(f"{server.issuer}/", server.url)),
     }
-    authenticator = await make()
-    assert "another issuer" in await unavailable(authenticator)
+    authenticator = await discovering(make, server)
+    for _ in range(3):
+        assert "other.example" not in await unavailable(authenticator)
     assert server.calls == []
+    [line] = logged(caplog)
+    assert f"The issuer is 'https://other.example', not '{server.issuer}'." in line
+    assert f"The issuer is '{server.issuer}/', not '{server.issuer}'." in line
 
 
-@RUN
-async def test_all_who_need_it_share_one_search(
-    make: Make, issuer: MetadataServer, server: ScriptedServer
-) -> None:
-    authenticator = await make()
-    issuer.asked.clear()
-    issuer.documents[OAUTH] = metadata(issuer.url, server.url)
-    tokens = [f"t{n}" for n in range(50)]
+async def test_all_who_need_it_share_one_search(make: Make, server: ScriptedServer) -> None:
+    authenticator = await discovering(make, server)
+    server.fetched.clear()
+    server.documents[OAUTH] = published(server)
+    tokens = [f"t{n}" for n in range(20)]
     for token in tokens:
         server.script(token, active())
     await asyncio.gather(*map(authenticator.authenticate, tokens))
-    assert issuer.asked == [OAUTH]
+    assert server.fetched == [OAUTH]
+
+
+async def test_closing_ends_the_search(make: Make, server: ScriptedServer) -> None:
+    authenticator = await discovering(make, server)
+    gate = asyncio.Event()
+    server.documents[OAUTH] = Reply(gate=gate)
+    waiting = asyncio.create_task(authenticator.authenticate("t"))
+    await server.until_asked(0, fetched=3)
+    await authenticator.close()
+    with pytest.raises(AuthorizationServerUnavailable, match="closing"):
+        await waiting
+    gate.set()
 
 
 @pytest.mark.parametrize("failure", [Reply(status=404), Reply(status=502), Reply(hangs_up=True)])
-@RUN
 async def test_an_endpoint_that_has_moved_is_found_again(
-    make: Make, issuer: MetadataServer, server: ScriptedServer, failure: Reply
+    make: Make, server: ScriptedServer, failure: Reply
 ) -> None:
-    issuer.documents[OAUTH] = metadata(issuer.url, server.url)
-    authenticator = await make()
-    moved = ScriptedServer()
-    try:
-        issuer.documents[OAUTH] = metadata(issuer.url, moved.url)
-        server.script("t", failure)
-        moved.script("t", active("alice"))
-        await unavailable(authenticator)
-        assert (await authenticator.authenticate("t")).subject == "alice"
-        assert issuer.asked == [OAUTH, OAUTH]
-    finally:
-        await moved.stop()
+    server.documents[OAUTH] = published(server)
+    authenticator = await discovering(make, server)
+    server.documents[OAUTH] = published(server, "/moved")
+    server.script("t", failure, active("alice"))
+    await unavailable(authenticator)
+    assert (await authenticator.authenticate("t")).subject == "alice"
+    assert [call.path for call in server.calls] == ["/introspect", "/moved"]
+    assert server.fetched == [OAUTH, OAUTH]
 
 
-@RUN
 async def test_odd_tokens_cost_one_search_in_a_while_however_many_there_are(
-    make: Make, issuer: MetadataServer, server: ScriptedServer, timer: Timer
+    make: Make, server: ScriptedServer, clocks: Clocks
 ) -> None:
-    issuer.documents[OAUTH] = metadata(issuer.url, server.url)
-    authenticator = await make()
-    issuer.asked.clear()
+    server.documents[OAUTH] = published(server)
+    authenticator = await discovering(make, server)
+    server.fetched.clear()
     for n in range(20):
         server.script(f"odd{n}", Reply(status=500))
         await unavailable(authenticator, f"odd{n}")
-    assert issuer.asked == [OAUTH]
-    timer.now += REFRESH_INTERVAL
+    assert server.fetched == [OAUTH]
+    clocks.advance(REFRESH_INTERVAL)
     await unavailable(authenticator, "odd0")
-    assert issuer.asked == [OAUTH, OAUTH]
+    assert server.fetched == [OAUTH, OAUTH]
 
 
-@RUN
-async def test_a_refresh_that_fails_leaves_what_was_found(
-    make: Make, issuer: MetadataServer, server: ScriptedServer
+async def test_a_refresh_that_fails_leaves_what_was_found_and_is_logged_once(
+    make: Make, server: ScriptedServer, clocks: Clocks, caplog: pytest.LogCaptureFixture
 ) -> None:
-    issuer.documents[OAUTH] = metadata(issuer.url, server.url)
+    server.documents[OAUTH] = published(server)
     server.script("t", active())
     server.script("odd", Reply(status=500))
-    authenticator = await make()
-    await issuer.stop()
-    await unavailable(authenticator, "odd")
+    authenticator = await discovering(make, server)
+    assert logged(caplog) == []
+
+    async def refresh() -> list[str]:
+        clocks.advance(REFRESH_INTERVAL)
+        for _ in range(2):
+            await unavailable(authenticator, "odd")
+        return logged(caplog)
+
+    server.documents.clear()
+    [line] = await refresh()
+    assert line.startswith("WARNING ")
+    assert f"so {server.url} is still used: " in line
+    assert await refresh() == []
     assert await authenticator.authenticate("t")
+    server.documents[OAUTH] = Reply(metadata("https://other.example", server.url))
+    [line] = await refresh()
+    assert "'https://other.example'" in line
+    server.documents[OAUTH] = published(server)
+    assert await refresh() == [f"INFO The metadata of issuer {server.issuer} name {server.url}."]
+    assert await refresh() == []
 
 
-@pytest.mark.parametrize("reply", [Reply(status=429), Reply(status=400), Reply({"active": False})])
-@RUN
+@pytest.mark.parametrize(
+    "reply", [*(Reply(status=s) for s in (400, 401, 403, 429)), INACTIVE], ids=str
+)
 async def test_an_answer_about_a_token_does_not_speak_against_the_endpoint(
-    make: Make, issuer: MetadataServer, server: ScriptedServer, reply: Reply
+    make: Make, server: ScriptedServer, reply: Reply
 ) -> None:
-    issuer.documents[OAUTH] = metadata(issuer.url, server.url)
-    authenticator = await make()
+    server.documents[OAUTH] = published(server)
+    authenticator = await discovering(make, server)
     for token in ("a", "b"):
         server.script(token, reply)
-        with pytest.raises((AuthorizationServerUnavailable, InvalidToken)):
-            await authenticator.authenticate(token)
-    assert issuer.asked == [OAUTH]
+        await outcome(authenticator.authenticate(token))
+    assert server.asked("b") == 1
+    assert server.fetched == [OAUTH]

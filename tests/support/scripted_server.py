@@ -1,6 +1,7 @@
-"""An introspection endpoint (RFC 7662) that answers as it is told and remembers what it is asked.
+"""An authorization server that answers as it is told and remembers what it is asked.
 
-It stands on a real socket of the loopback interface, in the event loop of the test.
+It has an introspection endpoint (RFC 7662) and metadata documents, on a loopback socket in the
+event loop of the test.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 from tornado.httpserver import HTTPServer
 from tornado.httputil import HTTPHeaders
 from tornado.iostream import StreamClosedError
+from tornado.netutil import bind_sockets
 from tornado.testing import bind_unused_port
 from tornado.web import Application, RequestHandler
 
@@ -53,28 +55,36 @@ def active(subject: str = "alice", **members: Any) -> Reply:
 
 
 INACTIVE = Reply({"active": False})
+NOT_FOUND = Reply(status=404)
 
 
 class ScriptedServer:
     """Answers for each token with the replies given for it, in turn; the last one stays.
 
-    A token for which nothing was given is not active.
+    A token for which nothing was given is not active. ``documents`` has the replies to GET by
+    path, and ``fetched`` every path that was asked for, in order.
     """
 
     def __init__(self) -> None:
         self.calls: list[Call] = []
+        self.documents: dict[str, Reply] = {}
+        self.fetched: list[str] = []
         self._replies: dict[str, list[Reply]] = {}
         self._arrived = asyncio.Condition()
+        self._gates: list[asyncio.Event] = []
         self._socket, self.port = bind_unused_port()
+        self.issuer = f"http://127.0.0.1:{self.port}"
+        self.url = f"{self.issuer}/introspect"
+        self.start()
+
+    def start(self) -> None:
+        """Listen (again, after :meth:`stop`) at the same port."""
+        if self._socket.fileno() < 0:
+            [self._socket] = bind_sockets(self.port, "127.0.0.1")
         routes = [(r"/.*", _Handler, {"script": self})]
         # Without an access log: what is logged is the plugin's.
         self._server = HTTPServer(Application(routes, log_function=lambda handler: None))
         self._server.add_socket(self._socket)
-        self._gates: list[asyncio.Event] = []
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/introspect"
 
     def script(self, token: str, *replies: Reply) -> None:
         self._replies[token] = list(replies)
@@ -90,10 +100,12 @@ class ScriptedServer:
         """How often this token was asked about."""
         return sum(call.token == token for call in self.calls)
 
-    async def until_asked(self, count: int) -> None:
-        """Wait until this many calls have come in, over all tokens."""
+    async def until_asked(self, count: int, *, fetched: int = 0) -> None:
+        """Wait until this many calls have come in, over all tokens, and as many documents."""
         async with self._arrived:
-            await self._arrived.wait_for(lambda: len(self.calls) >= count)
+            await self._arrived.wait_for(
+                lambda: len(self.calls) >= count and len(self.fetched) >= fetched
+            )
 
     async def hang_up(self) -> None:
         """Close every connection, as a restart does; new ones are taken."""
@@ -104,6 +116,13 @@ class ScriptedServer:
         for gate in self._gates:
             gate.set()
         await self._server.close_all_connections()
+        self._socket.close()
+
+    async def look_up(self, path: str) -> Reply:
+        async with self._arrived:
+            self.fetched.append(path)
+            self._arrived.notify_all()
+        return self.documents.get(path, NOT_FOUND)
 
     async def arrive(self, call: Call) -> Reply:
         async with self._arrived:
@@ -117,10 +136,15 @@ class _Handler(RequestHandler):
     def initialize(self, script: ScriptedServer) -> None:
         self.script = script
 
+    async def get(self) -> None:
+        await self._answer(await self.script.look_up(self.request.path))
+
     async def post(self) -> None:
         form = {name: self.get_body_arguments(name, False) for name in self.request.arguments}
         call = Call("POST", self.request.path, self.request.headers, form)
-        reply = await self.script.arrive(call)
+        await self._answer(await self.script.arrive(call))
+
+    async def _answer(self, reply: Reply) -> None:
         if reply.gate is not None:
             await reply.gate.wait()
         if reply.hangs_up:
