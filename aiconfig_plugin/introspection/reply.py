@@ -58,6 +58,8 @@ def active_token(reply: Any, settings: Settings) -> ActiveToken:
         raise InvalidToken("The access token is meant for another audience.")
     client_id = reply.get("client_id")
     subject = reply.get(settings.subject_claim)
+    if client_id is not None and client_id in (subject, reply.get("sub")):
+        subject = None  # A service's own token (RFC 9068 section 2.2): it stands for no user.
     principal = Principal(
         issuer=settings.issuer or "",
         subject=subject if isinstance(subject, str) and subject else None,

@@ -95,3 +95,22 @@ async def test_a_reply_that_the_client_must_not_follow_is_an_outage(
 def test_a_reply_that_python_cannot_read_is_an_outage(body: bytes) -> None:
     with pytest.raises(AuthorizationServerUnavailable):
         principal(200, body)
+
+
+@pytest.mark.parametrize(
+    ("members", "claim", "subject"),
+    [
+        ({"sub": "alice", "client_id": "web"}, "sub", "alice"),
+        ({"sub": "svc", "client_id": "svc"}, "sub", None),
+        ({"sub": "svc", "username": "alice", "client_id": "svc"}, "username", None),
+        ({"sub": "1", "username": "svc", "client_id": "svc"}, "username", None),
+        ({"username": "alice", "client_id": "svc"}, "username", "alice"),
+        ({"sub": "alice"}, "sub", "alice"),
+        ({"sub": "alice", "client_id": None}, "sub", "alice"),
+        ({"username": "alice", "client_id": None}, "username", "alice"),
+        ({"client_id": "svc"}, "sub", None),
+    ],
+)
+def test_a_service_is_no_user(members: dict[str, Any], claim: str, subject: str | None) -> None:
+    body = json.dumps({"active": True, **members}).encode()
+    assert principal(200, body, subject_claim=claim).subject == subject
