@@ -1,20 +1,28 @@
 // Client for the HTTP API of aiconfig_plugin. Needs fetch and, to seal keys, WebCrypto.
 
+import { AIConfigError, isObject, problemError } from "./ai-config-error.js";
+
+export { AIConfigError, isAIConfigError } from "./ai-config-error.js";
 export { MAX_API_KEY_BYTES, sealApiKey } from "./ai-config-seal.js";
 
 /** @typedef {import("./ai-config-seal.js").EncryptionKeyDocument} EncryptionKeyDocument */
+/** @typedef {import("./ai-config-error.js").Violation} Violation */
 
 /** @typedef {"set" | "unset" | "unreadable"} KeyState */
 
 /**
  * One model of a configuration. In an update an absent `apiKeyEncrypted` keeps the stored key, null
- * removes it, and a string replaces it.
+ * removes it, and a string replaces it. Provider, type, model and label identify an entry.
  *
  * @typedef {object} ModelEntry
  * @property {string} provider
  * @property {string} type
  * @property {string} model
  * @property {boolean} isPaid
+ * @property {string} [label] the user's name for the entry
+ * @property {boolean} [enabled] absent means true
+ * @property {string} [baseUrl] where the provider is reached
+ * @property {Record<string, string | number | boolean>} [options] further parameters of calls
  * @property {string | null} [apiKeyEncrypted]
  * @property {KeyState} [keyState] in responses only
  */
@@ -25,44 +33,8 @@ export { MAX_API_KEY_BYTES, sealApiKey } from "./ai-config-seal.js";
  * @property {string} system_prompt
  */
 
-/**
- * One error in a request body; `pointer` is a JSON Pointer (RFC 6901).
- * @typedef {{pointer: string, code: string, detail: string}} Violation
- */
-
-/**
- * The error of every failed call. `status` is the HTTP status, or 0 if there was no response.
- *
- * | status | code |
- * | --- | --- |
- * | 0 | `network-error`: offline, or the server is unreachable |
- * | 401 | `missing-token`, `invalid-token`: log in again |
- * | 412 | `revision-mismatch`: the configuration was changed in the meantime |
- * | 422 | `schema-violation`, …: see `errors` |
- * | 503 | `storage-unavailable`, …: try again after `retryAfter` seconds |
- *
- * The code is `unexpected-response` if the response is not a problem document (RFC 9457), for
- * example an error page of a proxy.
- */
-export class AIConfigError extends Error {
-  /**
-   * @param {{code: string, status: number, title?: string, detail?: string, errors?: Violation[],
-   *   retryAfter?: number | null, cause?: unknown}} problem
-   */
-  constructor({ code, status, title = "", detail = "", errors = [], retryAfter = null, cause }) {
-    super(detail || title || code, { cause });
-    this.name = "AIConfigError";
-    this.code = code;
-    this.status = status;
-    this.title = title;
-    this.detail = detail;
-    this.errors = errors;
-    /** Seconds, or null if the response has no `Retry-After`. */
-    this.retryAfter = retryAfter;
-  }
-}
-
-const PROBLEM = "urn:aiconfig:problem:";
+/** @typedef {{signal?: AbortSignal}} CallOptions the signal cancels the call */
+/** @typedef {{status: number, headers: Headers, text: string}} Reply */
 
 /**
  * One user's configuration on the server.
@@ -74,6 +46,7 @@ export class AIConfigClient {
   #base;
   #getToken;
   #fetch;
+  #timeout;
 
   /** The entity tag of the last known revision; null if there is none. @type {string | null} */
   etag = null;
@@ -84,24 +57,33 @@ export class AIConfigClient {
    * @param {() => string | Promise<string>} options.getToken returns the access token; called for
    *   every request
    * @param {typeof globalThis.fetch} [options.fetch]
+   * @param {number} [options.timeout] of a call with all that belongs to it, in milliseconds
    */
-  constructor({ baseURL, getToken, fetch = (...request) => globalThis.fetch(...request) }) {
-    this.#base = baseURL.replace(/\/+$/, "");
+  constructor({ baseURL, getToken, fetch = globalFetch, timeout = 30_000 }) {
+    this.#base = baseURL.replace(/\/$/, "");
     this.#getToken = getToken;
     this.#fetch = fetch;
+    this.#timeout = timeout;
+    // Bound, so that they work on a Proxy around the client, such as Vue's.
+    this.get = this.get.bind(this);
+    this.create = this.create.bind(this);
+    this.update = this.update.bind(this);
+    this.remove = this.remove.bind(this);
+    this.encryptionKey = this.encryptionKey.bind(this);
   }
 
   /**
    * Read the configuration. Throws an `AIConfigError` with the code `config-not-found` if there is
    * none.
    *
-   * @param {{include?: ("apiKeyEncrypted" | "keyState")[]}} [options] members to add to every entry
+   * @param {CallOptions & {include?: ("apiKeyEncrypted" | "keyState")[]}} [options] `include`:
+   *   members to add to every entry
    * @returns {Promise<AIConfig>}
    */
-  async get({ include = [] } = {}) {
+  async get({ include = [], signal } = {}) {
     const query = include.length ? `?include=${include.join(",")}` : "";
     try {
-      return await this.#readConfig("GET", `/get/ai-model-config${query}`);
+      return await this.#sendConfig("GET", `/get/ai-model-config${query}`, { signal });
     } catch (error) {
       if (error instanceof AIConfigError && error.status === 404) this.etag = null;
       throw error;
@@ -111,105 +93,175 @@ export class AIConfigClient {
   /**
    * Store the first configuration. Fails with 409 `config-exists` if there is one already.
    *
-   * @param {AIConfig} config
+   * @param {AIConfig} body
+   * @param {CallOptions} [options]
    * @returns {Promise<AIConfig>} as it is stored, without keys
    */
-  async create(config) {
-    return this.#readConfig("POST", "/create/ai-model-config", config);
+  async create(body, { signal } = {}) {
+    return this.#sendConfig("POST", "/create/ai-model-config", { body, signal });
   }
 
   /**
    * Replace the configuration.
    *
-   * @param {AIConfig} config
-   * @param {{ifMatch?: string | null}} [options] replaces the remembered entity tag; `*`
-   *   matches any, null makes the write unconditional
+   * @param {AIConfig} body
+   * @param {CallOptions & {ifMatch?: string | null}} [options] `ifMatch` replaces the remembered
+   *   entity tag; `*` matches any, null makes the write unconditional
    * @returns {Promise<AIConfig>} as it is stored, without keys
    */
-  async update(config, { ifMatch = this.etag } = {}) {
-    return this.#readConfig("PUT", "/update/ai-model-config", config, ifMatch);
+  async update(body, { ifMatch, signal } = {}) {
+    const condition = this.#condition(ifMatch);
+    return this.#sendConfig("PUT", "/update/ai-model-config", { body, ifMatch: condition, signal });
   }
 
   /**
    * Delete the configuration.
    *
-   * @param {{ifMatch?: string | null}} [options] as in `update`
+   * @param {CallOptions & {ifMatch?: string | null}} [options] as in `update`
    */
-  async remove({ ifMatch = this.etag } = {}) {
-    await this.#send("DELETE", "/delete/ai-model-config", undefined, ifMatch);
+  async remove({ ifMatch, signal } = {}) {
+    const condition = this.#condition(ifMatch);
+    await this.#send("DELETE", "/delete/ai-model-config", { ifMatch: condition, signal });
     this.etag = null;
   }
 
   /**
    * Fetch the encryption-key document for `sealApiKey`.
+   *
+   * @param {CallOptions} [options]
    * @returns {Promise<EncryptionKeyDocument>}
    */
-  async encryptionKey() {
-    return readJSON(await this.#send("GET", "/get/ai-model-config/encryption-key"));
+  async encryptionKey({ signal } = {}) {
+    const path = "/get/ai-model-config/encryption-key";
+    return readJSON(await this.#send("GET", path, { signal }), false);
+  }
+
+  /** @param {string | null | undefined} given undefined stands for the remembered entity tag */
+  #condition(given) {
+    const tag = given === undefined ? this.etag : given;
+    if (tag === null && given !== null) {
+      throw new TypeError("Read the configuration before writing it, or pass ifMatch.");
+    }
+    return tag;
   }
 
   /**
    * @param {string} method
    * @param {string} path
-   * @param {AIConfig} [body]
-   * @param {string | null} [ifMatch]
+   * @param {CallOptions & {body?: AIConfig, ifMatch?: string | null}} options
    * @returns {Promise<AIConfig>}
    */
-  async #readConfig(method, path, body, ifMatch) {
-    const response = await this.#send(method, path, body, ifMatch);
-    const config = await readJSON(response);
-    this.etag = response.headers.get("ETag");
+  async #sendConfig(method, path, options) {
+    const reply = await this.#send(method, path, options);
+    const config = readJSON(reply, method !== "GET");
+    // Proxies that compress weaken the tag; it names a revision, not bytes.
+    const etag = reply.headers.get("ETag")?.replace(/^W\//, "");
+    if (!isConfig(config) || !etag) throw unexpected(reply, method !== "GET");
+    this.etag = etag;
     return config;
   }
 
   /**
    * @param {string} method
    * @param {string} path
-   * @param {AIConfig} [body]
-   * @param {string | null} [ifMatch]
+   * @param {CallOptions & {body?: AIConfig, ifMatch?: string | null}} options
+   * @returns {Promise<Reply>}
    */
-  async #send(method, path, body, ifMatch) {
-    /** @type {Record<string, string>} */
-    const headers = { Authorization: `Bearer ${await this.#getToken()}` };
-    if (body !== undefined) headers["Content-Type"] = "application/json";
-    if (ifMatch) headers["If-Match"] = ifMatch;
-    const request = { method, headers, body: body && JSON.stringify(body) };
-    const response = await this.#fetch(this.#base + path, request).catch(failNetwork);
-    if (!response.ok) throw await readProblem(response);
-    return response;
+  async #send(method, path, { body, ifMatch, signal: given }) {
+    const timeout = AbortSignal.timeout(this.#timeout);
+    const signal = given ? AbortSignal.any([given, timeout]) : timeout;
+    const isWrite = method !== "GET";
+    let sent = false;
+    const call = async () => {
+      /** @type {Record<string, string>} */
+      const headers = { Authorization: `Bearer ${await this.#token()}` };
+      if (body !== undefined) headers["Content-Type"] = "application/json";
+      if (ifMatch) headers["If-Match"] = ifMatch;
+      signal.throwIfAborted();
+      sent = true;
+      const response = await this.#fetch(this.#base + path, {
+        method,
+        headers,
+        body: body && JSON.stringify(body),
+        credentials: "omit",
+        signal,
+      });
+      return { status: response.status, headers: response.headers, text: await response.text() };
+    };
+    const reply = await Promise.race([call(), aborted(signal)]).catch((cause) => {
+      if (given?.aborted || cause instanceof AIConfigError) throw cause;
+      const code = timeout.aborted ? "timeout" : "network-error";
+      const detail = "The server is unreachable.";
+      const outcome = isWrite && sent ? "unknown" : "nothing-changed";
+      throw new AIConfigError({ code, status: 0, detail, outcome, cause });
+    });
+    if (reply.status < 200 || reply.status > 299) throw problemError(reply, isWrite);
+    return reply;
+  }
+
+  async #token() {
+    let token;
+    try {
+      token = await this.#getToken();
+    } catch (cause) {
+      const detail = "The access token could not be obtained.";
+      throw new AIConfigError({ code: "token-unavailable", status: 0, detail, cause });
+    }
+    if (!token) throw new AIConfigError({ code: "missing-token", status: 401 });
+    return token;
   }
 }
 
-/**
- * @param {unknown} cause
- * @returns {never}
- */
-function failNetwork(cause) {
-  const detail = "The server is unreachable.";
-  throw new AIConfigError({ code: "network-error", status: 0, detail, cause });
+/** @type {typeof globalThis.fetch} */
+function globalFetch(...request) {
+  return globalThis.fetch(...request);
 }
 
-/** @param {Response} response */
-async function readJSON(response) {
-  const text = await response.text().catch(failNetwork);
+/**
+ * @param {AbortSignal} signal
+ * @returns {Promise<never>} rejected when the signal is aborted
+ */
+function aborted(signal) {
+  return new Promise((_, reject) => {
+    if (signal.aborted) reject(signal.reason);
+    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+  });
+}
+
+/**
+ * @param {Reply} reply
+ * @param {boolean} isWrite
+ */
+function readJSON(reply, isWrite) {
   try {
-    return JSON.parse(text);
+    return JSON.parse(reply.text);
   } catch (cause) {
-    throw new AIConfigError({ code: "unexpected-response", status: response.status, cause });
+    throw unexpected(reply, isWrite, cause);
   }
 }
 
 /**
- * @param {Response} response
- * @returns {Promise<AIConfigError>}
+ * @param {Reply} reply
+ * @param {boolean} isWrite
+ * @param {unknown} [cause]
  */
-async function readProblem(response) {
-  const { status, headers } = response;
-  const seconds = Number.parseInt(headers.get("Retry-After") ?? "", 10);
-  const retryAfter = Number.isNaN(seconds) ? null : seconds;
-  const isProblem = headers.get("Content-Type")?.startsWith("application/problem+json");
-  const problem = isProblem ? await response.json().catch(() => ({})) : {};
-  const { type = "", title, detail, errors } = problem;
-  const code = type.startsWith(PROBLEM) ? type.slice(PROBLEM.length) : "unexpected-response";
-  return new AIConfigError({ code, status, title, detail, errors, retryAfter });
+function unexpected({ status }, isWrite, cause) {
+  const outcome = isWrite ? "unknown" : "nothing-changed";
+  const detail = "The server sent an unexpected response.";
+  return new AIConfigError({ code: "unexpected-response", status, detail, outcome, cause });
+}
+
+/**
+ * @param {unknown} value
+ * @returns {value is AIConfig}
+ */
+function isConfig(value) {
+  if (!isObject(value) || typeof value.system_prompt !== "string") return false;
+  const { models } = value;
+  return Array.isArray(models) && models.every((entry) => isObject(entry) && hasNames(entry));
+}
+
+/** @param {Record<string, unknown>} entry */
+function hasNames({ provider, type, model }) {
+  return [provider, type, model].every((name) => typeof name === "string");
 }

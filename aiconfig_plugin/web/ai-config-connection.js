@@ -1,11 +1,14 @@
-// Read and write one user's configuration for the settings element.
+// Read and write one user's configuration for the settings element, through one client.
 
-import { AIConfigError, sealApiKey } from "./ai-config-client.js";
-import { submission } from "./ai-config-draft.js";
+import { AIConfigError, isAIConfigError } from "./ai-config-error.js";
+import { sealApiKey } from "./ai-config-seal.js";
+import { isStored, rebase, submission } from "./ai-config-draft.js";
 
 /** @typedef {import("./ai-config-client.js").AIConfig} AIConfig */
 /** @typedef {import("./ai-config-client.js").AIConfigClient} AIConfigClient */
 /** @typedef {import("./ai-config-draft.js").Draft} Draft */
+/** @typedef {import("./ai-config-draft.js").Submission} Submission */
+/** @typedef {import("./ai-config-seal.js").EncryptionKeyDocument} EncryptionKeyDocument */
 
 /**
  * The stored configuration with its key states and its entity tag; null if there is none.
@@ -15,46 +18,219 @@ import { submission } from "./ai-config-draft.js";
 /** @type {Stored} */
 export const NOTHING = { config: null, etag: null };
 
-/**
- * @param {AIConfigClient} client
- * @returns {Promise<Stored>}
- */
-export async function read(client) {
-  try {
-    const config = await client.get({ include: ["keyState"] });
-    return { config, etag: client.etag };
-  } catch (error) {
-    if (error instanceof AIConfigError && error.code === "config-not-found") return NOTHING;
-    throw error;
+/** The configuration was changed elsewhere. */
+export class Conflict extends Error {
+  /** @param {Stored} stored */
+  constructor(stored) {
+    super("The configuration was changed elsewhere.");
+    this.stored = stored;
   }
 }
 
-/**
- * Save a draft that was made from `stored`.
- *
- * @param {AIConfigClient} client
- * @param {Draft} draft
- * @param {Stored} stored
- * @returns {Promise<Stored>}
- */
-export async function write(client, draft, { config, etag }) {
-  /** @type {ReturnType<AIConfigClient["encryptionKey"]> | null} */
-  let key = null;
-  const { body, keyStates } = await submission(draft, {
-    seal: async (apiKey) => sealApiKey(await (key ??= client.encryptionKey()), apiKey),
-    stored: async () => {
-      const current = await client.get({ include: ["apiKeyEncrypted"] });
-      if (client.etag === etag) return current;
-      throw new AIConfigError({ code: "revision-mismatch", status: 412 });
-    },
-  });
-  const written = await (config ? client.update(body, { ifMatch: etag }) : client.create(body));
-  const models = written.models.map((entry, n) => ({ ...entry, keyState: keyStates[n] }));
-  return { config: { ...written, models }, etag: client.etag };
+/** The access token is another user's now. */
+export class OwnerChanged extends Error {
+  /** @param {Stored} stored what this user has stored */
+  constructor(stored) {
+    super("The access token belongs to another user.");
+    this.stored = stored;
+  }
 }
 
-/** @param {unknown} error */
-export function isConflict(error) {
-  const codes = ["revision-mismatch", "config-exists", "config-not-found"];
-  return error instanceof AIConfigError && codes.includes(error.code);
+/** Everything that one client is asked; closed when the element gets another client. */
+export class Connection {
+  #client;
+  #abort = new AbortController();
+  #options = { signal: this.#abort.signal };
+  /** `apv` of the user whose settings are shown. @type {string | null} */
+  #owner = null;
+  /** A write that may have been stored. @type {{sent: Submission, draft: string} | null} */
+  #uncertain = null;
+
+  /** @param {AIConfigClient} client */
+  constructor(client) {
+    this.#client = client;
+  }
+
+  get client() {
+    return this.#client;
+  }
+
+  get signal() {
+    return this.#abort.signal;
+  }
+
+  close() {
+    this.#abort.abort();
+  }
+
+  /** Read the configuration of whoever is logged in. */
+  async load() {
+    const [document, stored] = await Promise.all([this.#encryptionKey(), this.#read()]);
+    this.#owner = document.apv;
+    this.#uncertain = null;
+    return stored;
+  }
+
+  /**
+   * Save a draft that was made from `stored`.
+   *
+   * @param {Draft} draft
+   * @param {Stored} stored
+   * @returns {Promise<Stored>}
+   */
+  async save(draft, stored) {
+    const document = await this.#confirmOwner(stored);
+    /** @type {Submission | null} */
+    let sent = null;
+    try {
+      sent = await this.#prepare(draft, stored, document);
+      return await this.#write(sent, draft, stored);
+    } catch (error) {
+      if (!isAIConfigError(error)) throw error;
+      if (isConflict(error)) return this.#resolveConflict(draft);
+      if (error.outcome !== "unknown" || !sent) throw error;
+      this.#uncertain = { sent, draft: snapshot(draft) };
+      const now = await this.#readAfter(error, stored);
+      if (!isStored(now.config, sent)) throw new Conflict(now);
+      this.#uncertain = null;
+      return now;
+    }
+  }
+
+  /**
+   * Delete what is stored.
+   * @param {Stored} stored
+   */
+  async remove(stored) {
+    await this.#confirmOwner(stored);
+    try {
+      await this.#client.remove({ ifMatch: stored.etag, ...this.#options });
+    } catch (error) {
+      if (!isAIConfigError(error)) throw error;
+      if (error.code === "config-not-found") return;
+      if (error.code === "revision-mismatch") throw new Conflict(await this.#read());
+      if (error.outcome !== "unknown") throw error;
+      const now = await this.#readAfter(error, stored);
+      if (now.config) throw new Conflict(now);
+    }
+  }
+
+  /**
+   * Build the request body.
+   *
+   * @param {Draft} draft
+   * @param {Stored} stored
+   * @param {EncryptionKeyDocument} document
+   */
+  #prepare(draft, { etag }, document) {
+    return submission(draft, {
+      seal: (apiKey) => sealApiKey(document, apiKey),
+      stored: async () => {
+        const current = await this.#client.get({ include: ["apiKeyEncrypted"], ...this.#options });
+        if (this.#client.etag === etag) return current;
+        throw new AIConfigError({ code: "revision-mismatch", status: 412 });
+      },
+    });
+  }
+
+  /**
+   * @param {Submission} sent
+   * @param {Draft} draft
+   * @param {Stored} stored
+   * @returns {Promise<Stored>}
+   */
+  async #write(sent, draft, stored) {
+    const written = await this.#put(sent.body, stored).catch(async (error) => {
+      // The gateway may have a new sealing key since the document was fetched.
+      if (!sent.sealed || error.code !== "key-not-accepted") throw error;
+      const document = await this.#encryptionKey();
+      // Without a condition on the revision another user could be given the settings.
+      if (stored.etag === null && document.apv !== this.#owner) throw error;
+      return this.#put((await this.#prepare(draft, stored, document)).body, stored);
+    });
+    this.#uncertain = null;
+    const models = written.models.map((entry, n) => ({ ...entry, keyState: sent.keyStates[n] }));
+    return { config: { ...written, models }, etag: this.#client.etag };
+  }
+
+  /**
+   * @param {AIConfig} body
+   * @param {Stored} stored
+   */
+  #put(body, { config, etag }) {
+    if (!config) return this.#client.create(body, this.#options);
+    return this.#client.update(body, { ifMatch: etag, ...this.#options });
+  }
+
+  /**
+   * A conflict with an earlier write of ours, whose outcome was unknown, is none.
+   *
+   * @param {Draft} draft
+   * @returns {Promise<Stored>}
+   */
+  async #resolveConflict(draft) {
+    const now = await this.#read();
+    const earlier = this.#uncertain;
+    this.#uncertain = null;
+    if (!earlier || !isStored(now.config, earlier.sent)) throw new Conflict(now);
+    if (snapshot(draft) === earlier.draft) return now;
+    rebase(draft, now.config);
+    return this.save(draft, now);
+  }
+
+  /**
+   * Read again after a write whose outcome is unknown.
+   *
+   * @param {AIConfigError} error of the write; thrown if nothing was stored, or that is not known
+   * @param {Stored} before
+   */
+  async #readAfter(error, before) {
+    const now = await this.#read().catch(() => {
+      throw error;
+    });
+    if (now.etag !== before.etag) return now;
+    error.outcome = "nothing-changed";
+    throw error;
+  }
+
+  /**
+   * Fetch the encryption-key document, and check that the user is the one whose settings are shown.
+   * @param {Stored} stored
+   */
+  async #confirmOwner(stored) {
+    const document = await this.#encryptionKey();
+    if (this.#owner !== document.apv) {
+      const now = await this.#read();
+      // A gateway that was updated may name the same user in another way.
+      const isSame = stored.etag !== null && now.etag === stored.etag;
+      this.#owner = document.apv;
+      if (!isSame) throw new OwnerChanged(now);
+    }
+    return document;
+  }
+
+  #encryptionKey() {
+    return this.#client.encryptionKey(this.#options);
+  }
+
+  /** @returns {Promise<Stored>} */
+  async #read() {
+    try {
+      const config = await this.#client.get({ include: ["keyState"], ...this.#options });
+      return { config, etag: this.#client.etag };
+    } catch (error) {
+      if (isAIConfigError(error) && error.code === "config-not-found") return NOTHING;
+      throw error;
+    }
+  }
+}
+
+/** @param {AIConfigError} error */
+function isConflict({ code }) {
+  return ["revision-mismatch", "config-exists", "config-not-found"].includes(code);
+}
+
+/** @param {Draft} draft */
+function snapshot({ models, prompt }) {
+  return JSON.stringify([prompt, models.map(({ origin, ...entry }) => entry)]);
 }

@@ -56,6 +56,23 @@ export function iconButton(name, click) {
   return h("button", { type: "button", class: "icon", click }, icon(name));
 }
 
+/**
+ * Render the name of an entry; its parts do not change the direction of what surrounds them.
+ * @param {{provider: string, model: string}} entry
+ */
+export function nameNodes({ provider, model }) {
+  const [first, ...rest] = [provider.trim(), model.trim()].filter(Boolean);
+  return [h("bdi", {}, first ?? ""), ...rest.flatMap((text) => [" · ", h("bdi", {}, text)])];
+}
+
+/**
+ * Return a text that does not change the direction of the sentence around it.
+ * @param {string} text
+ */
+export function isolate(text) {
+  return /[^\u0020-\u007e]/.test(text) ? `\u2068${text}\u2069` : text;
+}
+
 /** @typedef {HTMLInputElement | HTMLTextAreaElement} Control */
 
 /** A form control with its label, hint and error message. */

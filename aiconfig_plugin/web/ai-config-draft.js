@@ -1,6 +1,7 @@
 // The unsaved state of the form and the request body that saves it. Uses no DOM.
 
-import { AIConfigError, MAX_API_KEY_BYTES } from "./ai-config-client.js";
+import { AIConfigError } from "./ai-config-error.js";
+import { MAX_API_KEY_BYTES } from "./ai-config-seal.js";
 
 /** @typedef {import("./ai-config-client.js").AIConfig} AIConfig */
 /** @typedef {import("./ai-config-client.js").KeyState} KeyState */
@@ -12,7 +13,9 @@ export const MAX_MODELS = 100;
 
 /**
  * `origin` is the saved entry that this one was made from, or null for a new one. `newKey` is the
- * text of the key field; it is sealed when the draft is saved.
+ * text of the key field; it is sealed when the draft is saved. `newKeyProvider` is the provider
+ * that the entry named when the key was typed; empty if it named none. `unshown` are the members
+ * that the form does not show; they are sent back unchanged.
  *
  * @typedef {object} DraftEntry
  * @property {string} provider
@@ -22,6 +25,8 @@ export const MAX_MODELS = 100;
  * @property {ModelEntry | null} origin
  * @property {"keep" | "replace" | "remove"} keyAction
  * @property {string} newKey
+ * @property {string} newKeyProvider
+ * @property {Partial<ModelEntry>} unshown
  */
 
 /** @typedef {{models: DraftEntry[], prompt: string}} Draft */
@@ -35,7 +40,8 @@ export const MAX_MODELS = 100;
 /** @returns {DraftEntry} */
 export function newEntry() {
   const text = { provider: "", type: "chat", model: "" };
-  return { ...text, isPaid: false, origin: null, keyAction: "keep", newKey: "" };
+  const key = /** @type {const} */ ({ keyAction: "keep", newKey: "", newKeyProvider: "" });
+  return { ...text, isPaid: false, origin: null, ...key, unshown: {} };
 }
 
 /**
@@ -44,8 +50,8 @@ export function newEntry() {
  */
 export function draftOf(saved) {
   const models = (saved?.models ?? []).map((origin) => {
-    const { provider, type, model, isPaid } = origin;
-    return { ...newEntry(), provider, type, model, isPaid, origin };
+    const { provider, type, model, isPaid, apiKeyEncrypted, keyState, ...unshown } = origin;
+    return { ...newEntry(), provider, type, model, isPaid, origin, unshown };
   });
   return { models, prompt: saved?.system_prompt ?? "" };
 }
@@ -65,21 +71,55 @@ function isEdited(entry) {
   return (
     !isSameModel(entry, origin) ||
     entry.isPaid !== origin?.isPaid ||
-    entry.newKey.trim() !== "" ||
+    typedKey(entry) !== "" ||
     entry.keyAction === "remove"
   );
 }
 
 /**
- * @param {{provider: string, type: string, model: string}} entry
- * @param {{provider: string, type: string, model: string} | null} other
+ * @param {DraftEntry} entry
+ * @param {ModelEntry | null} other
  */
 function isSameModel(entry, other) {
   return (
     entry.provider.trim() === other?.provider &&
     entry.type.trim() === other.type &&
-    entry.model.trim() === other.model
+    entry.model.trim() === other.model &&
+    entry.unshown.label === other.label
   );
+}
+
+/** @param {ModelEntry} entry */
+function identity({ provider, type, model, label }) {
+  return JSON.stringify([provider, type, model, label]);
+}
+
+/** @param {ModelEntry} one @param {ModelEntry} other */
+function isSameEntry(one, other) {
+  return identity(one) === identity(other);
+}
+
+/**
+ * Return the typed key, if it is for the provider that the entry names now and its field is shown.
+ * @param {DraftEntry} entry
+ */
+export function typedKey(entry) {
+  return showsKeyField(entry) && !isKeyForOther(entry) ? entry.newKey.trim() : "";
+}
+
+/**
+ * Return whether a key was typed while the entry named another provider than now.
+ * @param {DraftEntry} entry
+ */
+export function isKeyForOther({ newKey, newKeyProvider, provider }) {
+  return newKey.trim() !== "" && newKeyProvider !== "" && newKeyProvider !== provider.trim();
+}
+
+/** @param {DraftEntry} entry */
+export function showsKeyField(entry) {
+  const status = keyStatus(entry);
+  if (entry.keyAction === "remove") return status === "unset" || status === "moved";
+  return status !== "set" || entry.keyAction === "replace";
 }
 
 /**
@@ -99,18 +139,22 @@ export function keyStatus({ origin, provider }) {
  * @returns {"seal" | "remove" | "keep" | "carry"}
  */
 function keyOperation(entry) {
-  if (entry.newKey.trim()) return "seal";
+  if (typedKey(entry)) return "seal";
   if (entry.keyAction === "remove" || keyStatus(entry) === "moved") return "remove";
   if (isSameModel(entry, entry.origin)) return "keep";
   return keyStatus(entry) === "unset" ? "remove" : "carry";
 }
 
+/** @typedef {{body: AIConfig, keyStates: KeyState[], sealed: boolean}} Submission */
+
 /**
  * Return the request body and, for each entry, the key state after it has been stored.
  *
  * @param {Draft} draft
- * @param {{seal: (apiKey: string) => Promise<string>, stored: () => Promise<AIConfig>}} given
- * @returns {Promise<{body: AIConfig, keyStates: KeyState[]}>}
+ * @param {object} given
+ * @param {(apiKey: string, provider: string) => Promise<string>} given.seal
+ * @param {() => Promise<AIConfig>} given.stored reads the configuration with its stored keys
+ * @returns {Promise<Submission>}
  * @throws {AIConfigError} for an API key that is too long
  */
 export async function submission(draft, { seal, stored }) {
@@ -118,15 +162,16 @@ export async function submission(draft, { seal, stored }) {
   const operations = draft.models.map(keyOperation);
   const current = operations.includes("carry") ? await stored() : null;
   const models = draft.models.map(async (entry, n) => {
-    const { provider, type, model, isPaid, origin } = entry;
-    const plain = { provider: provider.trim(), type: type.trim(), model: model.trim(), isPaid };
+    const { type, model, isPaid, origin, unshown } = entry;
+    const provider = entry.provider.trim();
+    const plain = { provider, type: type.trim(), model: model.trim(), isPaid, ...unshown };
     switch (operations[n]) {
       case "seal":
-        return { ...plain, apiKeyEncrypted: await seal(entry.newKey.trim()) };
+        return { ...plain, apiKeyEncrypted: await seal(typedKey(entry), provider) };
       case "remove":
         return { ...plain, apiKeyEncrypted: null };
       case "carry": {
-        const found = current?.models.find((other) => origin && isSameModel(origin, other));
+        const found = current?.models.find((other) => origin && isSameEntry(origin, other));
         return { ...plain, apiKeyEncrypted: found?.apiKeyEncrypted ?? null };
       }
       default:
@@ -137,13 +182,14 @@ export async function submission(draft, { seal, stored }) {
     if (operations[n] === "seal") return "set";
     return operations[n] === "remove" ? "unset" : (entry.origin?.keyState ?? "unset");
   });
-  return { body: { models: await Promise.all(models), system_prompt: draft.prompt }, keyStates };
+  const body = { models: await Promise.all(models), system_prompt: draft.prompt };
+  return { body, keyStates, sealed: operations.includes("seal") };
 }
 
 /** @param {Draft} draft */
 function rejectLongKeys(draft) {
-  const errors = draft.models.flatMap(({ newKey }, n) => {
-    if (new TextEncoder().encode(newKey.trim()).length <= MAX_API_KEY_BYTES) return [];
+  const errors = draft.models.flatMap((entry, n) => {
+    if (new TextEncoder().encode(typedKey(entry)).length <= MAX_API_KEY_BYTES) return [];
     const detail = `An API key has at most ${MAX_API_KEY_BYTES} bytes.`;
     return [{ pointer: `/models/${n}/apiKeyEncrypted`, code: "maxLength", detail }];
   });
@@ -162,7 +208,7 @@ export function rebase(draft, saved) {
   for (const entry of draft.models) {
     const before = keyOperation(entry);
     const { origin } = entry;
-    entry.origin = saved?.models.find((other) => origin && isSameModel(origin, other)) ?? null;
+    entry.origin = saved?.models.find((other) => origin && isSameEntry(origin, other)) ?? null;
     const keeps = before === "keep" || before === "carry";
     if (keeps && origin?.keyState === "set" && keyStatus(entry) === "unset") {
       lost.push(nameOf(entry));
@@ -181,4 +227,27 @@ export function codePoints(text) {
   let count = 0;
   for (const _ of text) count += 1;
   return count;
+}
+
+/**
+ * Return whether the stored configuration is the one that was sent, as far as a client can tell.
+ *
+ * @param {AIConfig | null} stored with the states of its keys
+ * @param {Submission} sent
+ */
+export function isStored(stored, { body, keyStates }) {
+  return (
+    stored?.system_prompt === body.system_prompt &&
+    stored.models.length === body.models.length &&
+    stored.models.every(
+      (entry, n) =>
+        entry.keyState === keyStates[n] && canonical(entry) === canonical(body.models[n]),
+    )
+  );
+}
+
+/** @param {ModelEntry} entry */
+function canonical({ keyState, apiKeyEncrypted, options = {}, ...members }) {
+  const sorted = (/** @type {object} */ value) => Object.entries(value).sort();
+  return JSON.stringify([sorted(members), sorted(options)]);
 }

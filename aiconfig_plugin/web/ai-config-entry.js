@@ -1,7 +1,7 @@
 // The view of one entry: its fields, its key, and the buttons that move and remove it.
 
-import { keyStatus, nameOf } from "./ai-config-draft.js";
-import { Field, button, h, iconButton } from "./ai-config-dom.js";
+import { isKeyForOther, keyStatus, nameOf, showsKeyField } from "./ai-config-draft.js";
+import { Field, button, h, iconButton, isolate, nameNodes } from "./ai-config-dom.js";
 
 /** @typedef {import("./ai-config-draft.js").DraftEntry} DraftEntry */
 /** @typedef {import("./ai-config-draft.js").KeyStatus} KeyStatus */
@@ -27,6 +27,9 @@ export class EntryView {
   #badge = h("span", { class: "badge", id: `${this.#id}-badge` });
   #keyText = h("p", { class: "key-text", id: `${this.#id}-key-text` });
   #keyActions = h("div", { class: "key-actions" });
+  #position = { index: 0, count: 1 };
+  #shownName = "";
+  #shownKey = "";
 
   /**
    * @param {DraftEntry} entry modified in place
@@ -69,7 +72,7 @@ export class EntryView {
    * @param {string} member
    */
   reveal(member) {
-    const field = this.fields[member];
+    const field = Object.hasOwn(this.fields, member) ? this.fields[member] : undefined;
     if (field?.control.hidden) this.#act("replace");
     return field;
   }
@@ -79,12 +82,22 @@ export class EntryView {
    * @param {number} count
    */
   place(index, count) {
-    this.#number.textContent = String(index + 1);
+    this.#position = { index, count };
     this.up.disabled = index === 0;
     this.down.disabled = index === count - 1;
+    this.#showName();
+  }
+
+  #showName() {
+    const { provider, model } = this.#entry;
+    const number = String(this.#position.index + 1);
     const name = nameOf(this.#entry);
-    this.#title.textContent = name || "New model";
-    const subject = name || `model ${index + 1}`;
+    const shown = JSON.stringify([number, provider, model]);
+    if (shown === this.#shownName) return;
+    this.#shownName = shown;
+    this.#number.textContent = number;
+    this.#title.replaceChildren(...(name ? nameNodes(this.#entry) : ["New model"]));
+    const subject = name || `model ${number}`;
     label(this.up, `Move ${subject} up`);
     label(this.down, `Move ${subject} down`);
     label(this.remove, `Remove ${subject}`);
@@ -102,6 +115,7 @@ export class EntryView {
     control.value = this.#entry[name];
     control.addEventListener("input", () => {
       this.#entry[name] = control.value;
+      this.#showName();
       this.#showKey();
       this.#callbacks.changed();
     });
@@ -123,9 +137,10 @@ export class EntryView {
   #key() {
     const control = h("input", { type: "password", name: "apiKey", autocomplete: "off" });
     control.spellcheck = false;
-    control.value = this.#entry.newKey;
     control.addEventListener("input", () => {
       this.#entry.newKey = control.value;
+      this.#entry.newKeyProvider = this.#entry.provider.trim();
+      this.#showKey();
       this.#callbacks.changed();
     });
     const describedBy = [this.#badge.id, this.#keyText.id];
@@ -145,7 +160,6 @@ export class EntryView {
     this.#entry.keyAction = action;
     this.#entry.newKey = "";
     const { control } = this.fields.apiKeyEncrypted;
-    control.value = "";
     this.fields.apiKeyEncrypted.setError("");
     this.#showKey();
     this.#callbacks.changed();
@@ -153,16 +167,31 @@ export class EntryView {
     target?.focus();
   }
 
+  /** Use a key that was typed for another provider. */
+  #adoptKey() {
+    this.#entry.newKeyProvider = this.#entry.provider.trim();
+    this.#showKey();
+    this.#callbacks.changed();
+    this.fields.apiKeyEncrypted.control.focus();
+  }
+
   #showKey() {
     const entry = this.#entry;
     const status = keyStatus(entry);
     const { control, root } = this.fields.apiKeyEncrypted;
     const removing = entry.keyAction === "remove" && status !== "unset" && status !== "moved";
-    const typing = !removing && (status !== "set" || entry.keyAction === "replace");
+    const typing = showsKeyField(entry);
+    const isForOther = isKeyForOther(entry);
+    const typed = isForOther ? "" : entry.newKey;
+    if (control.value !== typed) control.value = typed;
+    const { newKeyProvider, keyAction } = entry;
+    const shown = JSON.stringify([status, typing, isForOther && newKeyProvider, keyAction, nameOf(entry)]);
+    if (shown === this.#shownKey) return;
+    this.#shownKey = shown;
     this.#badge.textContent = removing ? "Will be removed" : KEY_STATUS[status];
     root.dataset.status = this.#badge.dataset.status = removing ? "removing" : status;
-    this.#keyText.textContent = removing ? "Removed when you save." : keyText(entry, status);
-    this.#keyText.hidden = !this.#keyText.textContent || (typing && status === "set");
+    this.#keyText.textContent = keyText(entry, status);
+    this.#keyText.hidden = !this.#keyText.textContent;
     control.hidden = !typing;
     control.placeholder = status === "unset" ? "Not needed for every provider" : "Enter the key";
     const of = (/** @type {string} */ text) => `${text} ${nameOf(entry)}`;
@@ -171,6 +200,9 @@ export class EntryView {
     else if (typing && status === "set") {
       actions.push(act("Cancel", of("Cancel replacing the key of"), () => this.#act("keep")));
     } else {
+      if (typing && isForOther) {
+        actions.push(act("Use the typed key", of("Use the typed key for"), () => this.#adoptKey()));
+      }
       if (status === "set") {
         actions.push(act("Replace", of("Replace the key of"), () => this.#act("replace")));
       }
@@ -188,13 +220,17 @@ export class EntryView {
  * @param {KeyStatus} status
  */
 function keyText(entry, status) {
+  if (showsKeyField(entry)) {
+    if (isKeyForOther(entry)) return `The typed key is for ${isolate(entry.newKeyProvider)}.`;
+    if (status === "set") return "";
+  } else if (entry.keyAction === "remove") return "Removed when you save.";
   switch (status) {
     case "set":
       return "Stored encrypted and never shown.";
     case "unreadable":
       return "The stored key can no longer be decrypted. Enter it again.";
     case "moved":
-      return `The stored key belongs to ${entry.origin?.provider}. Enter a key for this provider.`;
+      return `The stored key belongs to ${isolate(entry.origin?.provider ?? "")}. Enter a key for this provider.`;
     default:
       return "";
   }

@@ -27,25 +27,20 @@ export class EntryList {
   show(models) {
     this.#models = models;
     this.#views = new Map(models.map((entry) => [entry, this.#makeView(entry)]));
-    this.#order();
+    this.#place();
   }
 
   add() {
     const entry = newEntry();
     this.#models.push(entry);
     this.#views.set(entry, this.#makeView(entry));
-    this.#order();
+    this.#place();
     this.#changed();
     this.#viewOf(entry).fields.provider.control.focus();
   }
 
   get isFull() {
     return this.#models.length >= MAX_MODELS;
-  }
-
-  /** Update the numbers and names of the entries. */
-  place() {
-    this.#models.forEach((entry, n) => this.#viewOf(entry).place(n, this.#models.length));
   }
 
   clearErrors() {
@@ -78,7 +73,9 @@ export class EntryList {
     return /** @type {EntryView} */ (this.#views.get(entry));
   }
 
-  #order() {
+  /** Show the entries in their order, with their numbers. */
+  #place() {
+    this.#models.forEach((entry, n) => this.#viewOf(entry).place(n, this.#models.length));
     this.#view.order(this.#models.map((entry) => this.#viewOf(entry).root));
   }
 
@@ -89,7 +86,7 @@ export class EntryList {
   #move(entry, by) {
     const to = this.#models.indexOf(entry) + by;
     this.#models.splice(to, 0, ...this.#models.splice(to - by, 1));
-    this.#order();
+    this.#place();
     this.#changed();
     const { up, down } = this.#viewOf(entry);
     const [pressed, other] = by < 0 ? [up, down] : [down, up];
@@ -103,7 +100,7 @@ export class EntryList {
     const at = this.#models.indexOf(entry);
     this.#models.splice(at, 1);
     this.#views.delete(entry);
-    this.#order();
+    this.#place();
     this.#changed();
     const next = this.#models[at] ?? this.#models[at - 1];
     (next ? this.#viewOf(next).remove : this.#view.add).focus();

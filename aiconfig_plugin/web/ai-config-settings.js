@@ -10,27 +10,40 @@
 //                           repeated. If detail.interactive is true, the user has just clicked
 //                           "Log in again", so a window may be opened.
 //   ai-config-saved         detail.config is the stored configuration, null after a deletion.
+//   ai-config-error         An operation has failed; detail.error and detail.operation say which.
 
-import { AIConfigError } from "./ai-config-client.js";
-import { NOTHING, isConflict, read, write } from "./ai-config-connection.js";
+import { ConflictView } from "./ai-config-conflict.js";
+import { Conflict, Connection, NOTHING, OwnerChanged } from "./ai-config-connection.js";
 import * as drafts from "./ai-config-draft.js";
+import { isAIConfigError } from "./ai-config-error.js";
 import { EntryList } from "./ai-config-list.js";
-import { describeFailure, describeViolation, renderConflict } from "./ai-config-notice.js";
+import { logIn, renewToken } from "./ai-config-login.js";
+import { describeFailure } from "./ai-config-notice.js";
 import { SettingsView } from "./ai-config-view.js";
+import { showViolations } from "./ai-config-violations.js";
 
 /** @typedef {import("./ai-config-client.js").AIConfigClient} AIConfigClient */
-/** @typedef {import("./ai-config-client.js").Violation} Violation */
-/** @typedef {import("./ai-config-dom.js").Field} Field */
 /** @typedef {import("./ai-config-connection.js").Stored} Stored */
+/** @typedef {import("./ai-config-notice.js").Operation} Operation */
+
+/**
+ * What became of an operation: `unchanged`, there was nothing to save; `busy`, another one was
+ * running; `disconnected`, there is no client, or it was replaced meanwhile.
+ *
+ * @typedef {"done" | "unchanged" | "conflict" | "failed" | "busy" | "disconnected"} Result
+ */
+
+const BUSY = { load: "Loading…", save: "Saving…", delete: "Deleting…" };
 
 export class AIConfigSettings extends HTMLElement {
-  /** @type {AIConfigClient | null} */
-  #client = null;
+  /** @type {Connection | null} */
+  #connection = null;
   #stored = NOTHING;
   #draft = drafts.draftOf(null);
   #busy = "";
   #view;
   #list;
+  #conflict;
 
   constructor() {
     super();
@@ -38,13 +51,19 @@ export class AIConfigSettings extends HTMLElement {
       add: () => this.#list.add(),
       save: () => this.save(),
       discard: () => this.#discard(),
-      remove: () => this.#removeAll(),
+      remove: () => this.#delete(),
       prompt: (text) => {
         this.#draft.prompt = text;
         this.#changed();
       },
     });
     this.#list = new EntryList(this.#view, () => this.#changed());
+    this.#conflict = new ConflictView(this.#view, {
+      current: () => [this.#draft, this.#stored],
+      show: (stored, draft) => this.#show(stored, draft),
+      save: () => this.save(),
+      remove: (stored) => this.#delete(stored),
+    });
   }
 
   connectedCallback() {
@@ -62,12 +81,15 @@ export class AIConfigSettings extends HTMLElement {
   }
 
   get client() {
-    return this.#client;
+    return this.#connection?.client ?? null;
   }
 
-  /** Setting it loads the configuration; null clears the form. */
+  /** Setting another one loads its configuration; null clears the form. */
   set client(client) {
-    this.#client = client;
+    if (client === this.client) return;
+    this.#connection?.close();
+    this.#connection = client ? new Connection(client) : null;
+    this.#busy = "";
     this.#show(NOTHING);
     this.#view.showNotice(null);
     this.#view.setPhase("empty");
@@ -79,137 +101,149 @@ export class AIConfigSettings extends HTMLElement {
     return drafts.isDirty(this.#draft, this.#stored.config);
   }
 
-  /** Load the stored configuration, replacing the contents of the form. */
-  async load() {
-    await this.#run("Loading…", async (client) => {
-      const before = this.#view.setPhase("loading");
-      const stored = await read(client).catch((error) => {
-        this.#view.setPhase(before);
+  /**
+   * Load the stored configuration, replacing the contents of the form.
+   * @returns {Promise<Result>}
+   */
+  load() {
+    const before = this.#view.phase;
+    return this.#run("load", async (connection) => {
+      this.#view.setPhase("loading");
+      const stored = await connection.load().catch((error) => {
+        if (!connection.signal.aborted) this.#view.setPhase(before);
         throw error;
       });
-      this.#show(stored);
-      this.#view.setPhase("ready");
-    });
-  }
-
-  /** Save the form; does nothing if there are no unsaved changes. */
-  async save() {
-    if (!this.dirty) return;
-    await this.#run("Saving…", async (client) => {
-      this.#list.clearErrors();
-      this.#view.prompt.setError("");
-      this.#show(await write(client, this.#draft, this.#stored));
-      this.#view.announce("Saved.");
-      this.#emit("ai-config-saved", { config: this.#stored.config });
-    });
-  }
-
-  async #removeAll() {
-    await this.#run("Deleting…", async (client) => {
-      await client.remove({ ifMatch: this.#stored.etag });
-      this.#show(NOTHING);
-      this.#view.announce("Deleted.");
-      this.#view.add.focus();
-      this.#emit("ai-config-saved", { config: null });
+      return () => {
+        this.#show(stored);
+        this.#view.setPhase("ready");
+      };
     });
   }
 
   /**
-   * Run one operation at a time. A failed one can be retried, and is after a new log-in.
-   *
-   * @param {string} busy
-   * @param {(client: AIConfigClient) => Promise<void>} work
-   * @param {boolean} [renewed] whether the token was just renewed for it
+   * Save the form.
+   * @returns {Promise<Result>}
    */
-  async #run(busy, work, renewed = false) {
-    const client = this.#client;
-    if (!client || this.#busy) return;
-    this.#setBusy(busy);
+  async save() {
+    if (!this.dirty) return this.#connection ? "unchanged" : "disconnected";
+    return this.#run("save", async (connection) => {
+      this.#list.clearErrors();
+      this.#view.prompt.setError("");
+      const stored = await connection.save(this.#draft, this.#stored);
+      return () => {
+        this.#show(stored);
+        this.#view.announce("Saved.");
+        this.#emit("ai-config-saved", { config: stored.config });
+      };
+    });
+  }
+
+  /** @param {Stored} [stored] what is to be deleted */
+  #delete(stored = this.#stored) {
+    return this.#run("delete", async (connection) => {
+      await connection.remove(stored);
+      return () => {
+        this.#show(NOTHING);
+        this.#view.announce("Deleted.");
+        this.#view.add.focus();
+        this.#emit("ai-config-saved", { config: null });
+      };
+    });
+  }
+
+  /**
+   * Run one operation at a time, including a log-in that it needs. What was started with a client
+   * that has been replaced meanwhile has no effect.
+   *
+   * @param {Operation} operation
+   * @param {(connection: Connection) => Promise<() => void>} work requests; returns what shows
+   *   their result
+   * @param {boolean} [login] whether the user has to log in first
+   * @returns {Promise<Result>}
+   */
+  async #run(operation, work, login = false) {
+    const connection = this.#connection;
+    if (!connection) return "disconnected";
+    if (this.#busy) return "busy";
+    this.#setBusy(BUSY[operation]);
     this.#view.showNotice(null);
     /** @type {unknown} */
     let failure = null;
+    let finish = () => {};
     try {
-      await work(client).catch(async (error) => {
-        if (!isConflict(error)) throw error;
-        this.#choose(await read(client));
-      });
+      finish = await this.#attempt(connection, work, login);
     } catch (error) {
       failure = error;
     }
-    if (client !== this.#client) return;
+    if (connection !== this.#connection) return "disconnected";
     this.#setBusy("");
-    if (failure) this.#fail(failure, busy, work, renewed);
+    if (!failure) {
+      finish();
+      return "done";
+    }
+    if (failure instanceof Conflict) {
+      if (operation === "delete") this.#conflict.refuseDelete(this.#draft, failure.stored);
+      else this.#conflict.ask(this.#draft, failure.stored);
+      return "conflict";
+    }
+    this.#fail(failure, operation, work);
+    return "failed";
+  }
+
+  /**
+   * @param {Connection} connection
+   * @param {(connection: Connection) => Promise<() => void>} work
+   * @param {boolean} login
+   */
+  async #attempt(connection, work, login) {
+    const emit = (/** @type {object} */ detail) => this.#emit("ai-config-unauthorized", detail);
+    try {
+      if (login) {
+        await logIn(emit, connection.signal, (cancel) => this.#showWaiting(cancel));
+        if (connection === this.#connection) this.#view.showNotice(null);
+      }
+      return await work(connection);
+    } catch (error) {
+      if (login || !isAIConfigError(error) || error.status !== 401) throw error;
+      if (!(await renewToken(emit, connection.signal))) throw error;
+      return work(connection);
+    }
   }
 
   /**
    * @param {unknown} error
-   * @param {string} busy
-   * @param {(client: AIConfigClient) => Promise<void>} work
-   * @param {boolean} renewed
+   * @param {Operation} operation
+   * @param {(connection: Connection) => Promise<() => void>} work
    */
-  async #fail(error, busy, work, renewed) {
-    if (error instanceof AIConfigError && error.status === 422 && this.#place(error.errors)) return;
-    const login = async (/** @type {boolean} */ interactive) => {
-      const again = await this.#askForToken(interactive);
-      if (again) await this.#run(busy, work, true);
-      return again;
-    };
-    if (error instanceof AIConfigError && error.status === 401 && !renewed) {
-      if (await login(false)) return;
+  #fail(error, operation, work) {
+    if (error instanceof OwnerChanged) this.#replaceOwner(error.stored);
+    else if (isAIConfigError(error) && error.status === 422 && error.errors.length) {
+      showViolations(error.errors, this.#view, this.#list);
+    } else {
+      const retry = () => this.#run(operation, work);
+      const login = () => this.#run(operation, work, true);
+      const notice = describeFailure(error, { operation, retry, login });
+      this.#view.showNotice(notice, { scroll: operation !== "load" });
     }
-    const saving = busy !== "Loading…";
-    const retry = () => this.#run(busy, work);
-    this.#view.showNotice(describeFailure(error, { saving, retry, login: () => login(true) }));
+    this.#emit("ai-config-error", { error, operation });
   }
 
-  /** @param {boolean} interactive */
-  async #askForToken(interactive) {
-    const client = this.#client;
-    /** @type {Promise<boolean>[]} */
-    const answers = [];
-    const waitUntil = (/** @type {Promise<boolean>} */ answer) => answers.push(answer);
-    this.#emit("ai-config-unauthorized", { interactive, waitUntil });
-    const renewed = await Promise.all(answers).catch(() => [false]);
-    return client === this.#client && renewed.some(Boolean);
+  /** @param {() => void} cancel */
+  #showWaiting(cancel) {
+    const actions = [{ text: "Cancel", run: cancel }];
+    this.#view.showNotice({ tone: "info", title: "Waiting for the log-in…", actions });
   }
 
   /**
-   * Show both versions; nothing is written or discarded until the user has chosen.
-   * @param {Stored} theirs
-   */
-  #choose(theirs) {
-    const mine = this.#draft;
-    const keepMine = () => {
-      if (this.#resume(mine, theirs)) this.save();
-    };
-    const takeTheirs = () => {
-      this.#show(theirs);
-      this.#view.setPhase("ready");
-      this.#view.add.focus();
-      const back = { text: "Go back to mine", run: () => this.#resume(mine, theirs) };
-      const title = "Showing the saved version";
-      this.#view.showNotice({ tone: "info", title, actions: [back] });
-    };
-    const theirConfig = theirs.config;
-    this.#view.showConflict(renderConflict({ mine, theirs: theirConfig, keepMine, takeTheirs }));
-  }
-
-  /**
-   * Continue with a draft, rebased on what is stored. False if a key that it relied on is gone.
-   *
-   * @param {drafts.Draft} draft
+   * Another user has logged in: nothing of what the one before has typed is kept.
    * @param {Stored} stored
    */
-  #resume(draft, stored) {
-    const lost = drafts.rebase(draft, stored.config);
-    this.#show(stored, draft);
+  #replaceOwner(stored) {
+    this.#show(stored);
     this.#view.setPhase("ready");
-    this.#view.showNotice(null);
-    this.#view.add.focus();
-    if (!lost.length) return true;
-    const text = `Enter it again or save without it: ${lost.join(", ")}.`;
-    this.#view.showNotice({ tone: "warning", title: "A key was removed elsewhere", text });
-    return false;
+    const title = "You are logged in as another user";
+    const text = "Unsaved changes of the previous user were discarded.";
+    this.#view.showNotice({ tone: "warning", title, text }, { scroll: true });
   }
 
   /**
@@ -223,7 +257,6 @@ export class AIConfigSettings extends HTMLElement {
     this.#view.setPrompt(draft.prompt);
     this.#changed();
   }
-
   #discard() {
     if (!this.dirty || this.#busy) return;
     this.#show(this.#stored);
@@ -232,7 +265,6 @@ export class AIConfigSettings extends HTMLElement {
   }
 
   #changed() {
-    this.#list.place();
     this.#view.setState({
       busy: this.#busy,
       dirty: this.dirty,
@@ -248,40 +280,6 @@ export class AIConfigSettings extends HTMLElement {
   }
 
   /**
-   * Show each violation at its field and focus the first. False if there are none.
-   * @param {Violation[]} violations
-   */
-  #place(violations) {
-    /** @type {Field[]} */
-    const wrong = [];
-    const elsewhere = [];
-    for (const violation of violations) {
-      const field = this.#fieldAt(violation.pointer);
-      const text = describeViolation(violation);
-      if (!field) elsewhere.push(text);
-      else if (!wrong.includes(field)) {
-        field.setError(text);
-        wrong.push(field);
-      }
-    }
-    const number = wrong.length === 1 ? "One field needs" : `${wrong.length} fields need`;
-    const title = wrong.length ? `${number} your attention` : "This cannot be saved";
-    const text = [...elsewhere, "Nothing was saved."].join(" ");
-    this.#view.showNotice({ tone: "error", title, text });
-    const before = Node.DOCUMENT_POSITION_PRECEDING;
-    wrong.sort((a, b) => (a.control.compareDocumentPosition(b.control) & before ? 1 : -1));
-    (wrong[0]?.control ?? this.#view.add).focus();
-    return violations.length > 0;
-  }
-
-  /** @param {string} pointer a JSON Pointer (RFC 6901) into the request body */
-  #fieldAt(pointer) {
-    const [, top, index, member = "model"] = pointer.split("/");
-    if (top === "system_prompt") return this.#view.prompt;
-    return top === "models" && index ? this.#list.fieldAt(Number(index), member) : undefined;
-  }
-
-  /**
    * @param {string} name
    * @param {object} detail
    */
@@ -294,4 +292,6 @@ export class AIConfigSettings extends HTMLElement {
   };
 }
 
-customElements.define("ai-config-settings", AIConfigSettings);
+if (!customElements.get("ai-config-settings")) {
+  customElements.define("ai-config-settings", AIConfigSettings);
+}

@@ -31,6 +31,7 @@ const count = new Intl.NumberFormat("en");
 export class SettingsView {
   /** @type {Phase} */
   #phase = "empty";
+  #shown = "";
   #notice = h("div", { role: "alert" });
   #conflict = h("div", {});
   #live = h("div", { class: "visually-hidden", role: "status" });
@@ -66,14 +67,16 @@ export class SettingsView {
     this.setPhase("empty");
   }
 
-  /** Return the previous phase. @param {Phase} phase */
+  get phase() {
+    return this.#phase;
+  }
+
+  /** @param {Phase} phase */
   setPhase(phase) {
-    const before = this.#phase;
     this.#phase = phase;
     this.#loading.hidden = phase !== "loading";
     this.#form.hidden = phase !== "ready";
     if (phase !== "choosing") this.#conflict.replaceChildren();
-    return before;
   }
 
   /** @param {HTMLElement} conflict */
@@ -83,10 +86,13 @@ export class SettingsView {
     conflict.querySelector("h2")?.focus();
   }
 
-  /** @param {Notice | null} notice */
-  showNotice(notice) {
+  /**
+   * @param {Notice | null} notice
+   * @param {{scroll?: boolean}} [options] `scroll`: it answers something that the user has done
+   */
+  showNotice(notice, { scroll = false } = {}) {
     this.#notice.replaceChildren(...(notice ? [renderNotice(notice)] : []));
-    this.#notice.scrollIntoView?.({ block: "nearest" });
+    if (scroll) this.#notice.scrollIntoView?.({ block: "nearest" });
   }
 
   /** Announce a text to screen readers. @param {string} text */
@@ -102,7 +108,14 @@ export class SettingsView {
 
   /** @param {HTMLElement[]} entries */
   order(entries) {
-    this.#list.replaceChildren(...entries);
+    const stale = new Set(this.#list.children);
+    for (const entry of entries) stale.delete(entry);
+    for (const entry of stale) entry.remove();
+    // Only what is out of place is moved: with many entries layout is what takes the time.
+    entries.forEach((entry, n) => {
+      const present = this.#list.children[n];
+      if (present !== entry) this.#list.insertBefore(entry, present ?? null);
+    });
     this.#none.hidden = entries.length > 0;
   }
 
@@ -111,8 +124,12 @@ export class SettingsView {
    *   the operation in progress; the form is inert until it ends
    */
   setState({ busy, dirty, stored, full }) {
+    const shown = JSON.stringify([busy, dirty, stored, full]);
+    if (shown === this.#shown) return;
+    this.#shown = shown;
     const rest = stored ? "All changes are saved" : "Nothing saved yet";
-    this.#state.textContent = busy || (dirty ? "Unsaved changes" : rest);
+    const text = busy || (dirty ? "Unsaved changes" : rest);
+    this.#state.textContent = text;
     this.#state.dataset.state = busy ? "busy" : dirty ? "dirty" : "clean";
     this.#form.setAttribute("aria-busy", String(Boolean(busy)));
     for (const part of this.#form.children) {

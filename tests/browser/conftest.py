@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from aiconfig_plugin.store.repository import MongoRepository
-from tests.browser.helpers import DemoServers, User
+from tests.browser.helpers import DemoServers, ElementPage, User
 from tests.browser.node import RunScript, install, script_runner, tool
 
 ARGUMENTS = [
@@ -36,12 +36,19 @@ class ShortTimeoutRepository(MongoRepository):
 
 
 @pytest.fixture(scope="package")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoServers]:
+def demo_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoServers]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("aiconfig_plugin.plugin.MongoRepository", ShortTimeoutRepository)
         servers = DemoServers(tmp_path_factory.mktemp("servers"))
         yield servers
         servers.close()
+
+
+@pytest.fixture
+def servers(demo_servers: DemoServers) -> DemoServers:
+    """The demo's servers, with nothing stored."""
+    demo_servers.delete_configurations()
+    return demo_servers
 
 
 @pytest.fixture(scope="package")
@@ -55,8 +62,7 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def context(browser: Browser, servers: DemoServers) -> Iterator[BrowserContext]:
-    servers.delete_configurations()
+def context(browser: Browser) -> Iterator[BrowserContext]:
     context = browser.new_context(viewport={"width": 1024, "height": 900})
     context.set_default_timeout(10_000)
     yield context
@@ -81,6 +87,12 @@ def alice(page: Page, servers: DemoServers) -> User:
     user = User(page, servers)
     user.log_in()
     return user
+
+
+@pytest.fixture
+def element(page: Page) -> ElementPage:
+    """The element alone, with a server in the page; not connected yet."""
+    return ElementPage(page)
 
 
 @pytest.fixture(scope="package")

@@ -9,13 +9,15 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Locator, Page
+from playwright.sync_api import Locator, Page, Route
 from pymongo import MongoClient
 
 from aiconfig_plugin.demo.gateway import run_demo
 from aiconfig_plugin.demo.mongod import Mongod, free_port
+from tests.browser.node import WEB
 
 SETTINGS = "ai-config-settings"
+FIXTURES = Path(__file__).parent / "fixtures"
 
 
 class DemoServers:
@@ -61,25 +63,11 @@ class DemoServers:
             return list(client["aiconfig"]["ai_model_configs"].find())
 
 
-class User:
-    """Drives one page of the demo."""
+class SettingsPage:
+    """Drives the element on a page."""
 
-    def __init__(self, page: Page, servers: DemoServers) -> None:
+    def __init__(self, page: Page) -> None:
         self.page = page
-        self.servers = servers
-        self.tokens: list[dict[str, Any]] = []
-        """Token responses that this page received, newest last."""
-        page.on("response", self._see)
-
-    def _see(self, response: Any) -> None:
-        if response.url == f"{self.servers.issuer}/token" and response.ok:
-            self.tokens.append(response.json())
-
-    def log_in(self, name: str = "alice") -> None:
-        self.page.goto(self.servers.url)
-        self.page.get_by_role("button", name="Log in").click()
-        fill_login(self.page, name)
-        self.page.get_by_role("heading", name="Models").wait_for()
 
     def entry(self, number: int = 1) -> Locator:
         return self.page.locator(f"{SETTINGS} .entry").nth(number - 1)
@@ -107,6 +95,60 @@ class User:
     @property
     def alert(self) -> Locator:
         return self.page.locator(f"{SETTINGS} [role=alert]")
+
+
+class User(SettingsPage):
+    """Drives one page of the demo."""
+
+    def __init__(self, page: Page, servers: DemoServers) -> None:
+        super().__init__(page)
+        self.servers = servers
+        self.tokens: list[dict[str, Any]] = []
+        """Token responses that this page received, newest last."""
+        page.on("response", self._see)
+
+    def _see(self, response: Any) -> None:
+        if response.url == f"{self.servers.issuer}/token" and response.ok:
+            self.tokens.append(response.json())
+
+    def log_in(self, name: str = "alice") -> None:
+        self.page.goto(self.servers.url)
+        self.page.get_by_role("button", name="Log in").click()
+        fill_login(self.page, name)
+        self.page.get_by_role("heading", name="Models").wait_for()
+
+
+class ElementPage(SettingsPage):
+    """Drives the element on ``fixtures/element.html``, whose script is also the server."""
+
+    def __init__(self, page: Page, origin: str = "https://element.test") -> None:
+        super().__init__(page)
+        page.route(f"{origin}/**", self._serve)
+        page.goto(f"{origin}/element.html")
+        page.wait_for_function("window.settings")
+
+    def _serve(self, route: Route) -> None:
+        name = route.request.url.rpartition("/")[2]
+        folder = FIXTURES if name.endswith(".html") else WEB
+        route.fulfill(path=folder / name)
+
+    def store(
+        self, *models: dict[str, Any], prompt: str = "Be brief.", user: str = "alice"
+    ) -> None:
+        config = {"models": models, "system_prompt": prompt}
+        self.run("({ user, config }) => server.put(user, config)", user=user, config=config)
+
+    def connect(self) -> None:
+        self.run("() => { settings.client = makeClient(); }")
+        self.page.get_by_role("heading", name="Models").wait_for()
+
+    def run(self, script: str, **given: Any) -> Any:
+        return self.page.evaluate(script, given or None)
+
+    def requests(self, method: str) -> list[dict[str, Any]]:
+        """The requests of this method that the page has sent."""
+        sent: list[dict[str, Any]] = self.run("() => server.log")
+        return [request for request in sent if request["method"] == method]
 
 
 def fill_login(page: Page, name: str) -> None:

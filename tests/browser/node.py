@@ -57,8 +57,11 @@ def modules(folder: Path) -> Path:
 SCRIPT = """
 const {{ folder, given }} = JSON.parse(await new Response(process.stdin).text());
 const load = (name) => import(`${{folder}}/ai-config-${{name}}.js`);
+// Timers of AbortSignal do not keep Node alive.
+const alive = setTimeout(() => {{}}, 60_000);
 const main = async () => {{{body}}};
 console.log(JSON.stringify(await main() ?? null));
+clearTimeout(alive);
 """
 
 

@@ -34,15 +34,23 @@ const fetch = async (url, { method, headers, body }) => {
   requests.push({ url, method, headers, body: body ?? null });
   const answer = given.answers.shift();
   if (!answer) throw new TypeError("fetch failed");
+  if (answer === "hang") return new Promise(() => {});
   return new Response(answer.body, { status: answer.status, headers: answer.headers });
 };
-const client = new AIConfigClient({ baseURL: "/api/v1/", getToken: async () => "token", fetch });
+const tokens = {
+  good: () => "token",
+  hang: () => new Promise(() => {}),
+  reject: () => Promise.reject(new Error("no network")),
+  nothing: () => undefined,
+};
+const getToken = tokens[given.token ?? "good"];
+const client = new AIConfigClient({ baseURL: "/api/v1/", getToken, fetch, timeout: given.timeout });
 const results = [];
 for (const [name, ...rest] of given.calls) {
   results.push(await client[name](...rest).then(
     (value) => ({ value: value ?? null, etag: client.etag }),
-    ({ name, message, code, status, detail, errors, retryAfter }) =>
-      ({ error: { name, message, code, status, detail, errors, retryAfter } }),
+    ({ name, message, code, status, detail, errors, retryAfter, outcome }) =>
+      ({ error: { name, message, code, status, detail, errors, retryAfter, outcome } }),
   ));
 }
 return { requests, results };
@@ -175,6 +183,95 @@ def test_failures_have_a_code_and_a_status(node: RunScript) -> None:
     ]
     assert errors[1]["retryAfter"] == 5
     assert errors[3]["errors"] == wrong
+
+
+@pytest.mark.parametrize(
+    ("call", "reply", "outcome"),
+    [
+        ("update", problem(503, "storage-unavailable"), "unknown"),
+        ("update", problem(503, "storage-unavailable", outcome="unknown"), "unknown"),
+        ("update", problem(503, "storage-unavailable", outcome="nothing-changed"), None),
+        ("update", problem(503, "authorization-server-unavailable"), None),
+        ("update", problem(500, "internal-error"), "unknown"),
+        ("update", answer(502, "<h1>Bad gateway</h1>"), "unknown"),
+        ("update", answer(504, ""), "unknown"),
+        ("update", answer(200, "<h1>Welcome"), "unknown"),
+        ("update", answer(200, CONFIG), "unknown"),  # No ETag: the next write would be blind.
+        ("update", None, "unknown"),
+        ("update", "hang", "unknown"),
+        ("update", problem(422, "schema-violation"), None),
+        ("update", problem(412, "revision-mismatch"), None),
+        ("create", None, "unknown"),
+        ("remove", answer(502, ""), "unknown"),
+        ("get", answer(502, ""), None),
+        ("get", None, None),
+    ],
+)
+def test_a_failed_write_says_whether_it_may_be_stored(
+    node: RunScript, call: str, reply: Any, outcome: str | None
+) -> None:
+    arguments = {"update": [CONFIG, {"ifMatch": '"1"'}], "create": [CONFIG]}.get(call, [])
+    arguments = [{"ifMatch": '"1"'}] if call == "remove" else arguments
+    [result] = node(CALL, answers=[reply], calls=[[call, *arguments]], timeout=200)["results"]
+    assert result["error"]["name"] == "AIConfigError"
+    assert result["error"]["outcome"] == (outcome or "nothing-changed")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "null", "[]", "{", '{"type": 7, "title": {}, "detail": null, "errors": null}',
+        '{"errors": [null, 1, {"pointer": 7}]}',
+    ],
+)  # fmt: skip
+def test_a_malformed_problem_document_is_an_error_as_well(node: RunScript, body: str) -> None:
+    reply = answer(422, body, Content_Type="application/problem+json")
+    [result] = node(CALL, answers=[reply], calls=[["get"]])["results"]
+    error = result["error"]
+    assert (error["code"], error["status"]) == ("unexpected-response", 422)
+    assert all(set(map(type, found.values())) == {str} for found in error["errors"])
+
+
+@pytest.mark.parametrize("body", ["null", "[]", "{}", '{"models": [null], "system_prompt": ""}'])
+def test_a_malformed_configuration_is_an_error(node: RunScript, body: str) -> None:
+    done = node(CALL, answers=[answer(200, body, ETag='"1"')], calls=[["get"]])
+    assert done["results"][0]["error"]["code"] == "unexpected-response"
+
+
+@pytest.mark.parametrize(
+    ("token", "code", "status"),
+    [("hang", "timeout", 0), ("reject", "token-unavailable", 0), ("nothing", "missing-token", 401)],
+)
+def test_without_a_token_nothing_is_sent(
+    node: RunScript, token: str, code: str, status: int
+) -> None:
+    done = node(CALL, answers=[], calls=[["create", CONFIG]], token=token, timeout=200)
+    error = done["results"][0]["error"]
+    assert (error["code"], error["status"], error["outcome"]) == (code, status, "nothing-changed")
+    assert done["requests"] == []
+
+
+def test_a_write_without_a_known_revision_is_refused(node: RunScript) -> None:
+    done = node(CALL, answers=[answer(ETag='W/"9"'), answer(ETag='"10"')], calls=[
+        ["update", CONFIG], ["remove"], ["get"], ["update", CONFIG],
+    ])  # fmt: skip
+    assert [result.get("error", {}).get("name") for result in done["results"]] == [
+        "TypeError", "TypeError", None, None,
+    ]  # fmt: skip
+    assert done["requests"][-1]["headers"]["If-Match"] == '"9"'
+
+
+def test_a_signal_cancels_a_call(node: RunScript) -> None:
+    script = """
+const { AIConfigClient } = await load("client");
+const fetch = () => new Promise(() => {});
+const client = new AIConfigClient({ baseURL: "", getToken: () => "token", fetch });
+const abort = new AbortController();
+const call = client.get({ signal: abort.signal }).catch(({ name }) => name);
+abort.abort();
+return [await call, await client.get({ signal: abort.signal }).catch(({ name }) => name)];
+"""
+    assert node(script) == ["AbortError", "AbortError"]
 
 
 def test_the_modules_pass_the_type_checker(tmp_path: Path) -> None:

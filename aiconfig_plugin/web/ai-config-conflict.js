@@ -1,0 +1,186 @@
+// The settings were changed elsewhere: show both versions and let the user choose one.
+
+import { button, h } from "./ai-config-dom.js";
+import { draftOf, keyStatus, nameOf, rebase, typedKey } from "./ai-config-draft.js";
+import { KEY_STATUS } from "./ai-config-entry.js";
+
+/** @typedef {import("./ai-config-client.js").AIConfig} AIConfig */
+/** @typedef {import("./ai-config-connection.js").Stored} Stored */
+/** @typedef {import("./ai-config-draft.js").Draft} Draft */
+/** @typedef {import("./ai-config-view.js").SettingsView} SettingsView */
+
+/**
+ * @typedef {object} Form
+ * @property {() => [Draft, Stored]} current
+ * @property {(stored: Stored, draft?: Draft) => void} show
+ * @property {() => void} save
+ * @property {(stored: Stored) => void} remove
+ */
+
+export class ConflictView {
+  #view;
+  #form;
+
+  /**
+   * @param {SettingsView} view
+   * @param {Form} form
+   */
+  constructor(view, form) {
+    this.#view = view;
+    this.#form = form;
+  }
+
+  /**
+   * Show both versions; nothing is written or discarded until the user has chosen.
+   *
+   * @param {Draft} mine
+   * @param {Stored} theirs
+   */
+  ask(mine, theirs) {
+    const keepMine = () => {
+      if (this.#resume(mine, theirs)) this.#form.save();
+    };
+    const takeTheirs = () => this.#take(mine, theirs);
+    this.#view.showConflict(renderConflict({ mine, theirs: theirs.config, keepMine, takeTheirs }));
+  }
+
+  /**
+   * Nothing was deleted: say so, and delete only what the user has seen.
+   *
+   * @param {Draft} mine
+   * @param {Stored} theirs
+   */
+  refuseDelete(mine, theirs) {
+    const actions = [
+      { text: "Show saved version", run: () => this.#take(mine, theirs) },
+      { text: "Delete anyway", run: () => this.#form.remove(theirs) },
+    ];
+    const title = "Settings changed elsewhere";
+    const text = "Nothing was deleted.";
+    this.#view.showNotice({ tone: "warning", title, text, actions }, { scroll: true });
+  }
+
+  /**
+   * @param {Draft} mine
+   * @param {Stored} theirs
+   */
+  #take(mine, theirs) {
+    this.#form.show(theirs);
+    this.#view.setPhase("ready");
+    this.#view.add.focus();
+    this.#offer(mine, true);
+  }
+
+  /**
+   * Offer to switch to the other version; edits of the one that is shown are kept for the way back.
+   *
+   * @param {Draft} other
+   * @param {boolean} isMine whether the other version is the user's
+   */
+  #offer(other, isMine) {
+    const title = isMine ? "Showing the saved version" : "Showing your version";
+    const text = isMine ? "Go back to mine" : "Use saved version";
+    const run = () => {
+      const [current, stored] = this.#form.current();
+      if (this.#resume(other, stored)) this.#offer(current, !isMine);
+    };
+    this.#view.showNotice({ tone: "info", title, actions: [{ text, run }] }, { scroll: true });
+  }
+
+  /**
+   * Continue with a draft, rebased on what is stored. False if a key that it relied on is gone.
+   *
+   * @param {Draft} draft
+   * @param {Stored} stored
+   */
+  #resume(draft, stored) {
+    const lost = rebase(draft, stored.config);
+    this.#form.show(stored, draft);
+    this.#view.setPhase("ready");
+    this.#view.showNotice(null);
+    this.#view.add.focus();
+    if (!lost.length) return true;
+    const text = `Enter it again or save without it: ${lost.join(", ")}.`;
+    this.#view.showNotice({ tone: "warning", title: "A key was removed elsewhere", text });
+    return false;
+  }
+}
+
+/**
+ * Render both versions of a configuration that was changed in two places, such as two tabs.
+ *
+ * @param {object} given
+ * @param {Draft} given.mine
+ * @param {AIConfig | null} given.theirs null if it was deleted
+ * @param {() => void} given.keepMine
+ * @param {() => void} given.takeTheirs
+ */
+function renderConflict({ mine, theirs, keepMine, takeTheirs }) {
+  const heading = h("h2", { id: "conflict-title", tabindex: -1 }, "Settings changed elsewhere");
+  const [ours, others] = [versionOf(mine), theirs && versionOf(draftOf(theirs))];
+  return h(
+    "section",
+    { class: "conflict", "aria-labelledby": heading.id },
+    heading,
+    h(
+      "p",
+      {},
+      "Another tab or device saved these settings while you were editing. ",
+      "Nothing is lost. Choose which version to keep.",
+    ),
+    h(
+      "div",
+      { class: "versions" },
+      renderVersion("Your version", ours, others, button("Save mine", keepMine, "primary")),
+      renderVersion("Saved version", others, ours, button("Use saved version", takeTheirs)),
+    ),
+  );
+}
+
+/** @typedef {{models: {name: string, text: string}[], prompt: string}} Version */
+
+/**
+ * @param {Draft} draft
+ * @returns {Version}
+ */
+function versionOf({ models, prompt }) {
+  const lines = models.map((entry) => {
+    const removing = entry.keyAction === "remove" ? "will be removed" : "";
+    const typed = typedKey(entry) ? "new" : removing;
+    const key = typed || KEY_STATUS[keyStatus(entry)].toLowerCase();
+    const paid = entry.isPaid ? "paid" : "free";
+    const text = ` (${entry.type.trim()}), ${paid}, key ${key}`;
+    return { name: nameOf(entry) || "New model", text };
+  });
+  return { models: lines, prompt };
+}
+
+/**
+ * @param {string} title
+ * @param {Version | null} version
+ * @param {Version | null} other differences from it are highlighted
+ * @param {HTMLElement} choose
+ */
+function renderVersion(title, version, other, choose) {
+  const heading = h("h3", {}, title);
+  if (!version) {
+    const text = h("p", { class: "hint" }, "All settings were deleted.");
+    return h("div", { class: "version" }, heading, text, choose);
+  }
+  const models = version.models.map(({ name, text }) => {
+    const isSame = other?.models.some((line) => line.name === name && line.text === text);
+    return h("li", {}, marked([h("bdi", {}, name), text], isSame));
+  });
+  const prompt = h("div", { class: "version-prompt", tabindex: 0, role: "region" });
+  prompt.setAttribute("aria-label", `System prompt of ${title.toLowerCase()}`);
+  prompt.append(marked([version.prompt || "No system prompt"], version.prompt === other?.prompt));
+  return h("div", { class: "version" }, heading, h("ol", {}, ...models), prompt, choose);
+}
+
+/**
+ * @param {(Node | string)[]} parts
+ * @param {boolean | undefined} isSame
+ */
+function marked(parts, isSame) {
+  return h(isSame ? "span" : "mark", {}, ...parts);
+}
