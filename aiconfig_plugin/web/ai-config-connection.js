@@ -124,7 +124,7 @@ export class Connection {
    */
   #prepare(draft, { etag }, document) {
     return submission(draft, {
-      seal: (apiKey) => sealApiKey(document, apiKey),
+      seal: (apiKey, provider) => sealApiKey(document, apiKey, { provider }),
       stored: async () => {
         const current = await this.#client.get({ include: ["apiKeyEncrypted"], ...this.#options });
         if (this.#client.etag === etag) return current;

@@ -23,11 +23,13 @@ const utf8 = new TextEncoder();
  *
  * @param {EncryptionKeyDocument} document
  * @param {string} apiKey 1 to 4,096 bytes of UTF-8
+ * @param {{provider?: string}} [entry] always give the provider: the gateway then accepts the key for
+ *   its entries only
  * @returns {Promise<string>} the value of `apiKeyEncrypted`
  * @throws {RangeError} if the API key is empty or too long
  * @throws {TypeError} if the document is malformed
  */
-export async function sealApiKey(document, apiKey) {
+export async function sealApiKey(document, apiKey, { provider } = {}) {
   const plaintext = utf8.encode(apiKey);
   if (plaintext.length < 1 || plaintext.length > MAX_API_KEY_BYTES) {
     throw new RangeError(`An API key has 1 to ${MAX_API_KEY_BYTES} bytes.`);
@@ -38,7 +40,7 @@ export async function sealApiKey(document, apiKey) {
   const { recipient, kid, apv } = await readDocument(document);
   const ephemeral = await crypto.subtle.generateKey(CURVE, true, ["deriveBits"]);
   const { kty, crv, x, y } = await crypto.subtle.exportKey("jwk", ephemeral.publicKey);
-  const header = { alg: "ECDH-ES", enc: ENC, kid, apv, epk: { kty, crv, x, y } };
+  const header = { alg: "ECDH-ES", enc: ENC, kid, apv, aud: provider, epk: { kty, crv, x, y } };
   const protectedHeader = base64url(utf8.encode(JSON.stringify(header)));
 
   const secret = new Uint8Array(

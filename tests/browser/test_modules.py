@@ -22,7 +22,8 @@ SEAL = """
 const { sealApiKey } = await load("client");
 const sealed = [];
 for (const [document, apiKey] of given.calls) {
-  sealed.push(await sealApiKey(document, apiKey).catch((error) => ({ error: error.name })));
+  const sealing = sealApiKey(document, apiKey, { provider: "OpenAI" });
+  sealed.push(await sealing.catch((error) => ({ error: error.name })));
 }
 return sealed;
 """
@@ -71,8 +72,12 @@ def test_the_vault_opens_sealed_keys(node: RunScript, vault: Vault) -> None:
         assert vault.open(ALICE, "OpenAI", stored).get_secret_value() == key
 
 
-def test_a_key_sealed_for_one_user_is_refused_for_another(node: RunScript, vault: Vault) -> None:
+def test_a_key_sealed_for_one_user_and_provider_is_refused_for_another(
+    node: RunScript, vault: Vault
+) -> None:
     [sealed] = node(SEAL, calls=[[vault.recipient(ALICE), "sk-demo"]])
+    with pytest.raises(KeyNotAccepted):
+        vault.admit(ALICE, "Mistral", sealed)
     with pytest.raises(KeyNotAccepted):
         vault.admit(BOB, "OpenAI", sealed)
 

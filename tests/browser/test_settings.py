@@ -70,7 +70,7 @@ def test_a_key_is_sealed_in_the_page_and_used_by_the_gateway(
     [entry] = body["models"]
     header = entry["apiKeyEncrypted"].split(".")[0]
     sealed = json.loads(base64.urlsafe_b64decode(header + "=" * (-len(header) % 4)))
-    assert (sealed["alg"], sealed["enc"]) == ("ECDH-ES", "A256GCM")
+    assert (sealed["alg"], sealed["enc"], sealed["aud"]) == ("ECDH-ES", "A256GCM", "OpenAI")
     assert {name: entry[name] for name in ("provider", "type", "model", "isPaid")} == {
         **{"provider": "OpenAI", "type": "chat", "model": "gpt-4", "isPaid": True}
     }
