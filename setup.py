@@ -26,7 +26,10 @@ DEMO = [
 # It asks for this Python.
 CATALOG = ['genai-prices>=0.2; python_version >= "3.11"']
 METRICS = ["prometheus_client>=0.20"]
-SPEED = ["jsonschema-rs>=0.52"]  # the first that can be told to fetch nothing
+SPEED = [
+    "jsonschema-rs>=0.52",  # the first that can be told to fetch nothing
+    "uvloop>=0.18; platform_python_implementation == 'CPython'",  # the first with run()
+]
 TEST = [
     *CATALOG,
     *DEMO,
@@ -59,7 +62,6 @@ LINT = [
     # One minor version of each: another one formats, or finds, something else.
     "mypy~=2.4.0",
     "ruff~=0.17.0",
-    "types-tqdm>=4.60",
     "types-setuptools>=70.1",
 ]
 
@@ -139,6 +141,7 @@ setup(
     install_requires=[
         "authlib>=1.8",  # the first whose httpx client is built on httpx2
         "cachetools>=5.3",
+        "click>=8.1",
         "cryptography>=45.0.1",  # as Authlib 1.8 asks
         "httpcore2>=2.3",  # as httpx2 asks
         "httpx2>=2.3",  # the first whose pool bears a thousand calls that wait
@@ -148,9 +151,7 @@ setup(
         "motor>=3.7,<4",  # the first that takes a PyMongo past 4.9
         "pymongo>=4.13.2,<5",  # the first whose AsyncMongoClient connects beside the loop
         "referencing>=0.28.4",
-        "shtab>=1.7",
         "tornado>=6.4.1",  # the first that refuses an odd Transfer-Encoding
-        "tqdm>=4.60",
     ],
     extras_require={
         "catalog": CATALOG,

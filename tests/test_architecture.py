@@ -43,6 +43,7 @@ MAY_IMPORT: Mapping[str, Set[str]] = {
 KNOWN_BY: Mapping[str, Set[str]] = {
     "authlib": frozenset({"introspection", "demo"}),
     "bson": frozenset({"store"}),
+    "click": frozenset({"cli"}),
     "cryptography": frozenset({"keys"}),
     "genai_prices": frozenset({"catalog"}),
     "httpcore2": frozenset({"outbound"}),
@@ -55,7 +56,7 @@ KNOWN_BY: Mapping[str, Set[str]] = {
     "prometheus_client": frozenset({"metrics"}),
     "pymongo": frozenset({"store"}),
     "referencing": frozenset({"http"}),
-    "shtab": frozenset({"cli"}),
+    "uvloop": frozenset({"cli"}),
 }
 PLAIN = frozenset({"domain", "errors", "settings"})
 

@@ -218,7 +218,7 @@ def test_it_requires_what_it_imports_and_nothing_that_only_an_extra_needs(built:
     declared = {canonicalize_name(requirement.name) for requirement in requirements(wheel)}
     assert imported - {"aiconfig-plugin", "prometheus-client", "jsonschema-rs"} == declared
     for extra in ("demo", "metrics", "speed"):
-        assert len(requirements(wheel, extra)) == len(declared) + 1
+        assert len(requirements(wheel, extra)) > len(declared)
 
 
 def test_a_gateway_finds_it_as_the_guide_says(installed: Installed, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The command line. Knows argparse's completion (shtab), and alone knows the demo."""
+"""The command line. Knows click, and alone knows the demo."""
 
 from aiconfig_plugin.cli.commands import main
 

@@ -6,9 +6,7 @@ file, so the reference cannot be out of date.
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
-import functools
 import inspect
 import json
 import re
@@ -16,8 +14,10 @@ import textwrap
 from collections.abc import Iterator
 from typing import Any
 
+import click
+
 from aiconfig_plugin import Settings, errors
-from aiconfig_plugin.cli import commands as cli
+from aiconfig_plugin.cli.commands import command
 from aiconfig_plugin.http import PROBLEMS, WELL_KNOWN, build_openapi, web_routes
 from aiconfig_plugin.settings import variable
 
@@ -181,23 +181,21 @@ def _problem(code: str, status: int | None) -> str:
 def commands() -> str:
     """The help text of every command."""
     return "\n".join(
-        f"{parser.prog}\n{'~' * len(parser.prog)}\n\n.. code-block:: text\n\n"
-        + _indented(parser.format_help())
-        for parser in command_parsers(cli._parser())
+        f"{context.command_path}\n{'~' * len(context.command_path)}\n\n.. code-block:: text\n\n"
+        + _indented(context.get_help())
+        for context in command_contexts(
+            click.Context(command, info_name="aiconfig", max_content_width=88, terminal_width=88)
+        )
     )
 
 
-def command_parsers(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
-    """The parser of each command, with the help text of its group."""
-    parser.formatter_class = functools.partial(argparse.HelpFormatter, width=88)
-    groups = [a for a in parser._actions if isinstance(a, argparse._SubParsersAction)]
-    if not groups:
-        yield parser
-    for group in groups:
-        for choice in group._choices_actions:
-            sub = group.choices[choice.dest]
-            sub.description = sub.description or choice.help
-            yield from command_parsers(sub)
+def command_contexts(context: click.Context) -> Iterator[click.Context]:
+    """The context of each command that can be run."""
+    if not isinstance(context.command, click.Group):
+        yield context
+        return
+    for name, sub in context.command.commands.items():
+        yield from command_contexts(click.Context(sub, context, name))
 
 
 def _indented(text: str) -> str:

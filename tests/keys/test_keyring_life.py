@@ -361,7 +361,7 @@ def test_the_whole_life_by_commands(
         f"{new.primary_sealing}  sealing  primary",
     ]
     assert main(["keyring", "retire", path]) == 0
-    assert "No key is older" in capsys.readouterr().out
+    assert "No keys to retire" in capsys.readouterr().out
 
 
 def test_an_older_sealing_key_is_retired_by_its_name_while_storage_is_in_use(

@@ -100,11 +100,8 @@ def test_what_is_sealed_for_a_provider_fits_no_other(
 def test_it_never_asks_for_the_key_as_an_argument(
     document: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(SystemExit) as refused:
-        main(["seal", str(document), "a-key"])
-    assert refused.value.code == 2
-    with pytest.raises(SystemExit):
-        main(["seal", "--help"])
+    assert main(["seal", str(document), "a-key"]) == 2
+    assert main(["seal", "--help"]) == 0
     assert "--key" not in capsys.readouterr().out
 
 
