@@ -167,8 +167,9 @@ function renderVersion(title, version, other, choose) {
     const text = h("p", { class: "hint" }, "All settings were deleted.");
     return h("div", { class: "version" }, heading, text, choose);
   }
+  const others = new Set(other?.models.map(({ name, text }) => name + text));
   const models = version.models.map(({ name, text }) => {
-    const isSame = other?.models.some((line) => line.name === name && line.text === text);
+    const isSame = others.has(name + text);
     return h("li", {}, marked([h("bdi", {}, name), text], isSame));
   });
   const prompt = h("div", { class: "version-prompt", tabindex: 0, role: "region" });
@@ -179,7 +180,7 @@ function renderVersion(title, version, other, choose) {
 
 /**
  * @param {(Node | string)[]} parts
- * @param {boolean | undefined} isSame
+ * @param {boolean} isSame
  */
 function marked(parts, isSame) {
   return h(isSame ? "span" : "mark", {}, ...parts);

@@ -94,9 +94,13 @@ function identity({ provider, type, model, label }) {
   return JSON.stringify([provider, type, model, label]);
 }
 
-/** @param {ModelEntry} one @param {ModelEntry} other */
-function isSameEntry(one, other) {
-  return identity(one) === identity(other);
+/**
+ * Return what finds an entry of a configuration by the identity of another.
+ * @param {AIConfig | null} config
+ */
+function finder(config) {
+  const entries = new Map(config?.models.map((entry) => [identity(entry), entry]));
+  return (/** @type {ModelEntry | null} */ entry) => entry && (entries.get(identity(entry)) ?? null);
 }
 
 /**
@@ -160,7 +164,7 @@ function keyOperation(entry) {
 export async function submission(draft, { seal, stored }) {
   rejectLongKeys(draft);
   const operations = draft.models.map(keyOperation);
-  const current = operations.includes("carry") ? await stored() : null;
+  const find = finder(operations.includes("carry") ? await stored() : null);
   const models = draft.models.map(async (entry, n) => {
     const { type, model, isPaid, origin, unshown } = entry;
     const provider = entry.provider.trim();
@@ -171,8 +175,7 @@ export async function submission(draft, { seal, stored }) {
       case "remove":
         return { ...plain, apiKeyEncrypted: null };
       case "carry": {
-        const found = current?.models.find((other) => origin && isSameEntry(origin, other));
-        return { ...plain, apiKeyEncrypted: found?.apiKeyEncrypted ?? null };
+        return { ...plain, apiKeyEncrypted: find(origin)?.apiKeyEncrypted ?? null };
       }
       default:
         return plain;
@@ -205,10 +208,11 @@ function rejectLongKeys(draft) {
  */
 export function rebase(draft, saved) {
   const lost = [];
+  const find = finder(saved);
   for (const entry of draft.models) {
     const before = keyOperation(entry);
     const { origin } = entry;
-    entry.origin = saved?.models.find((other) => origin && isSameEntry(origin, other)) ?? null;
+    entry.origin = find(origin);
     const keeps = before === "keep" || before === "carry";
     if (keeps && origin?.keyState === "set" && keyStatus(entry) === "unset") {
       lost.push(nameOf(entry));

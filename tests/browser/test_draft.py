@@ -36,6 +36,13 @@ def model(provider: str, name: str, state: str = "set") -> dict[str, Any]:
     return {**entry, "keyState": state}
 
 
+LOCAL = {
+    **model("vLLM", "llama3"),
+    "label": "At home",
+    "enabled": False,
+    "baseUrl": "http://127.0.0.1:8000/v1",
+    "options": {"region": "eu", "timeout": 3},
+}
 OPENAI, OLLAMA = model("OpenAI", "gpt-4"), model("Ollama", "llama3", "unset")
 SAVED = {"models": [OPENAI, OLLAMA], "system_prompt": "Be brief."}
 KEPT = "absent"
@@ -96,3 +103,110 @@ def test_a_draft_is_rebased_on_what_was_saved_elsewhere(node: RunScript) -> None
 
 def test_code_points_are_counted(node: RunScript) -> None:
     assert node('return (await load("draft")).codePoints("🔑é");') == 2
+
+
+def test_members_that_are_not_shown_are_sent_back(node: RunScript) -> None:
+    home = {**LOCAL, "label": "At home"}
+    office = {**LOCAL, "label": "At the office"}
+    saved = {"models": [home, office], "system_prompt": ""}
+    result = submit(node, (1, {"isPaid": True}), saved=saved)
+    entries = [{n: v for n, v in entry.items() if n != "keyState"} for entry in (home, office)]
+    assert result["body"]["models"] == [entries[0], {**entries[1], "isPaid": True}]
+
+
+def test_the_label_is_part_of_the_identity(node: RunScript) -> None:
+    """An entry whose label is gone was deleted elsewhere; one under another label is not it."""
+    saved = {"models": [LOCAL], "system_prompt": ""}
+    other = {"models": [{**LOCAL, "label": "At the office"}], "system_prompt": ""}
+    result = submit(node, saved=saved, current=other)
+    assert result["lost"] == ["vLLM · llama3"]
+    assert result["body"]["models"][0]["apiKeyEncrypted"] is None
+
+
+def changed(config: dict[str, Any], **members: Any) -> dict[str, Any]:
+    return {**config, "models": [{**config["models"][0], **members}, *config["models"][1:]]}
+
+
+IS_STORED = """
+const { draftOf, isStored, submission } = await load("draft");
+const sent = await submission(draftOf(given.sent), { seal: null, stored: null });
+return given.stored.map((config) => isStored(config, sent));
+"""
+
+
+def test_what_is_stored_is_compared_with_what_was_sent(node: RunScript) -> None:
+    sent = {"models": [LOCAL, OPENAI], "system_prompt": "Be brief."}
+    reordered = changed(sent, options=dict(reversed(LOCAL["options"].items())))
+    others = [
+        None,
+        {**sent, "system_prompt": ""},
+        {**sent, "models": [OPENAI, LOCAL]},
+        {**sent, "models": [LOCAL]},
+        changed(sent, isPaid=True),
+        changed(sent, keyState="unset"),
+        changed(sent, options={"region": "us", "timeout": 3}),
+        changed(sent, enabled=True),
+    ]
+    stored = [sent, reordered, *others]
+    assert node(IS_STORED, sent=sent, stored=stored) == [True, True, *[False] * len(others)]
+
+
+LINEAR = """
+const drafts = await load("draft");
+const { isolate } = await load("dom");
+const { AIConfigClient, sealApiKey } = await load("client");
+const curve = { name: "ECDH", namedCurve: "P-256" };
+const pair = await crypto.subtle.generateKey(curve, true, ["deriveBits"]);
+const jwk = { ...(await crypto.subtle.exportKey("jwk", pair.publicKey)), kid: "k" };
+const models = (n) => Array.from({ length: n / 100 }, (_, m) => ({
+  provider: "OpenAI", type: "chat", model: `${m}`, isPaid: false, keyState: "set",
+}));
+const config = (n) => ({ models: models(n), system_prompt: "" });
+const respond = (response) => new AIConfigClient({
+  baseURL: "/", getToken: () => "token", fetch: async () => response,
+}).get().catch(() => null);
+const renamed = (n) => {
+  const draft = drafts.draftOf(config(n));
+  for (const entry of draft.models) entry.model += "-new";
+  return draft;
+};
+const work = {
+  codePoints: (n) => drafts.codePoints("🔑".repeat(n)),
+  isolate: (n) => isolate(" ".repeat(n) + "\u202e"),
+  name: (n) => drafts.nameOf({ provider: " ".repeat(n) + "x", model: "x" + " ".repeat(n) + "x" }),
+  baseURL: (n) => new AIConfigClient({ baseURL: "/".repeat(n) + "x", getToken: null }),
+  etag: (n) => respond(Response.json(config(0), { headers: { ETag: "W/".repeat(n) } })),
+  retryAfter: (n) =>
+    respond(new Response("", { status: 503, headers: { "Retry-After": "9".repeat(n) } })),
+  problem: (n) => respond(new Response(
+    JSON.stringify({ errors: Array(n / 10).fill({ pointer: "/" }) }),
+    { status: 422, headers: { "Content-Type": "application/problem+json" } },
+  )),
+  apv: (n) => sealApiKey({ keys: [jwk], apv: "A".repeat(n) }, "sk-demo"),
+  dirty: (n) => drafts.isDirty(drafts.draftOf(config(n)), config(n)),
+  submission: (n) => drafts.submission(renamed(n), { seal: null, stored: async () => config(n) }),
+  rebase: (n) => drafts.rebase(renamed(n), config(n)),
+};
+const time = async (run, n) => {
+  let best = Infinity;
+  for (let round = 0; round < 5; round += 1) {
+    const start = performance.now();
+    await run(n);
+    best = Math.min(best, performance.now() - start);
+  }
+  return best;
+};
+const ratios = {};
+for (const [name, run] of Object.entries(work)) {
+  await time(run, 1000);
+  ratios[name] = (await time(run, 320_000)) / (await time(run, 20_000));
+}
+return ratios;
+"""
+
+
+def test_the_work_grows_linearly_with_the_input(node: RunScript) -> None:
+    """Sixteen times the input; quadratic work would take 256 times as long."""
+    ratios = node(LINEAR)
+    assert len(ratios) == 11
+    assert {name: ratio for name, ratio in ratios.items() if ratio > 128} == {}

@@ -354,3 +354,20 @@ def test_a_log_in_that_fails_says_why(saved: ElementPage) -> None:
     saved.button("Save changes").click()
     saved.button("Log in again").click()
     expect(saved.alert).to_contain_text("The window was blocked.")
+
+
+def test_members_that_the_page_does_not_show_survive_a_save(element: ElementPage) -> None:
+    hidden = {
+        "label": "At home",
+        "enabled": False,
+        "baseUrl": "http://127.0.0.1:8000/v1",
+        "options": {"region": "eu"},
+    }
+    other = {**GPT, "label": "At the office", "key": "stored"}
+    element.store({**GPT, **hidden, "key": "stored"}, other)
+    element.connect()
+    element.fill(2, Model="gpt-5")
+    element.save()
+    kept, renamed = element.run("() => server.stored.alice.models")
+    assert kept == {**GPT, **hidden, "key": "stored"}
+    assert renamed == {**other, "model": "gpt-5"}
