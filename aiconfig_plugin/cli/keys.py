@@ -15,7 +15,7 @@ import click
 import httpx2
 
 from aiconfig_plugin.client import seal
-from aiconfig_plugin.domain import count_others, rotate
+from aiconfig_plugin.domain import count_others, record_audit, rotate
 from aiconfig_plugin.errors import ConfigurationError, KeyInUse
 from aiconfig_plugin.keys import (
     Vault,
@@ -79,7 +79,9 @@ def _retire(file: Path, kid: str | None) -> None:
     used = {kid: counts[kid] for kid in kids if counts.get(kid)}
     if used:
         counted = ", ".join(f"{kid} wraps {count} stored keys" for kid, count in used.items())
-        raise KeyInUse(f"{counted}. Run 'aiconfig rotate' first.")
+        refused = KeyInUse(f"{counted}. Run 'aiconfig rotate' first.")
+        record_audit("retire", None, changed=[*used], refused=refused)
+        raise refused
     retire_keys(file, kids)
     click.echo(f"Retired {', '.join(kids)}.")
 

@@ -1,5 +1,6 @@
 """What a configuration is, and the use cases. Knows no library but the standard one."""
 
+from aiconfig_plugin.domain.audit import record as record_audit
 from aiconfig_plugin.domain.catalog import (
     Catalog,
     OfferedModel,
@@ -70,6 +71,7 @@ __all__ = [
     "SubmittedEntry",
     "count_others",
     "decide",
+    "record_audit",
     "rotate",
     "unreadable_keys",
     "verify_keyring",

@@ -26,7 +26,9 @@ from aiconfig_plugin.errors import (
     DuplicateModel,
     KeyNotAccepted,
     KeyNotEncrypted,
+    KeyUnreadable,
     ModelNotConfigured,
+    RevisionMismatch,
     StorageUnavailable,
     Violation,
 )
@@ -36,6 +38,8 @@ from aiconfig_plugin.errors import (
 MAX_KEYS_ON_THE_LOOP = 8
 
 logger = logging.getLogger("aiconfig_plugin")
+
+_KEYS_REFUSED = (KeyNotEncrypted, KeyNotAccepted)
 
 _Returned: TypeAlias = Mapping["tuple[str, str]", StoredKey]
 
@@ -50,6 +54,7 @@ class AIConfigService:
         self._repository = repository
         self._vault = vault
 
+    @audit.records_refusals("create", *_KEYS_REFUSED)
     async def create(
         self, owner: Owner, submission: Submission, *, client_id: str | None = None
     ) -> AIConfig:
@@ -73,6 +78,7 @@ class AIConfigService:
             audit.record("read-keys", owner, config.revision, client_id=client_id)
         return config
 
+    @audit.records_refusals("update", RevisionMismatch, *_KEYS_REFUSED)
     async def update(
         self,
         owner: Owner,
@@ -96,6 +102,7 @@ class AIConfigService:
             audit.record("update", owner, config.revision, client_id=client_id, changed=changed)
         return replaced.after
 
+    @audit.records_refusals("delete", RevisionMismatch)
     async def delete(
         self,
         owner: Owner,
@@ -107,6 +114,7 @@ class AIConfigService:
         before = await self._repository.delete(owner, if_match=if_match)
         audit.record("delete", owner, before.revision, client_id=client_id, changed=[""])
 
+    @audit.records_refusals("resolve", ConfigNotFound, ModelNotConfigured, KeyUnreadable)
     async def resolve(
         self,
         owner: Owner,

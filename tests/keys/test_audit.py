@@ -182,11 +182,15 @@ async def test_a_stored_key_that_comes_back_is_no_change(
     last(trail, "update", [])
 
 
-# What is not recorded
+# What was refused
+
+
+def refusals(trail: list[str]) -> list[str]:
+    return [f"{record['action']} {record['refused']}" for record in taken(trail)]
 
 
 @RUN
-async def test_what_was_refused_leaves_none(
+async def test_what_was_refused_leaves_one_where_it_is_about_keys_or_the_revision(
     gateway: Gateway, keyring: Path, trail: list[str]
 ) -> None:
     alice = gateway.user("alice")
@@ -202,7 +206,7 @@ async def test_what_was_refused_leaves_none(
         problem(await user.create(body(entry(), entry())), 422, "duplicate-model")
 
     await refuse(alice)
-    assert taken(trail) == []
+    assert refusals(trail) == ["create key-not-accepted", "create key-not-encrypted"]
     await alice.create(body(entry(key=OPAQUE)))
     taken(trail)
     problem(await alice.create(body()), 409, "config-exists")
@@ -216,7 +220,15 @@ async def test_what_was_refused_leaves_none(
     gateway.plugin._service._vault = new_vault(keyring)
     with pytest.raises(KeyUnreadable):
         await gateway.plugin.resolve("alice")
-    assert taken(trail) == []
+    assert refusals(trail) == [
+        "update revision-mismatch",
+        "delete revision-mismatch",
+        "update key-not-accepted",
+        "resolve key-unreadable",
+    ]
+
+
+# What is not recorded
 
 
 @RUN

@@ -33,7 +33,7 @@ from aiconfig_plugin.keys.keyring_file import (
     retire_keys,
 )
 from aiconfig_plugin.store.documents import to_config, to_document, to_owner
-from tests.keys.stage import ALICE, new_vault, turn
+from tests.keys.stage import ALICE, logged, new_vault, turn
 from tests.support.gateway import (
     BOTH,
     CREATE_PATH,
@@ -342,10 +342,14 @@ def test_the_whole_life_by_commands(
 
     before = keyring.read_bytes()
     for arguments in ([path], [path, old.primary]):
-        assert main(["keyring", "retire", *arguments]) == 1
+        with logged("aiconfig_plugin.audit") as trail:
+            assert main(["keyring", "retire", *arguments]) == 1
         refused = capsys.readouterr()
         assert refused.out == ""
         assert f"{old.primary} wraps 3 stored keys" in refused.err
+        record = json.loads(trail.pop())
+        assert (record["action"], record["refused"]) == ("retire", "key-in-use")
+        assert (record["changed"], record["subject"]) == ([old.primary], None)
         assert "aiconfig rotate" in refused.err
     assert keyring.read_bytes() == before
 

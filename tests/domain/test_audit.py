@@ -1,0 +1,120 @@
+"""Refusals in the audit trail, over a repository in memory."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import Any
+
+import pytest
+
+from aiconfig_plugin.domain import AIConfigService, ModelEntry, Owner, StoredKey, Submission
+from aiconfig_plugin.domain.model import AIConfig, SubmittedEntry
+from aiconfig_plugin.errors import (
+    AIConfigError,
+    ConfigNotFound,
+    KeyNotAccepted,
+    KeyUnreadable,
+    ModelNotConfigured,
+    RevisionMismatch,
+)
+from aiconfig_plugin.testing import InMemoryRepository
+from tests.support.incoming import RUN
+
+ALICE = Owner("https://issuer.example", "alice")
+KEYS = Submission(
+    tuple(SubmittedEntry("O", "chat", name, True, name) for name in ("good", "bad", "worse")), ""
+)
+EMPTY = Submission((), "")
+
+
+class FakeVault:
+    """Accepts good keys alone, and has lost the key to all that are stored."""
+
+    def accept_submitted_key(self, _owner: Owner, _provider: str, submitted: str) -> StoredKey:
+        if submitted != "good":
+            raise KeyNotAccepted("damaged")
+        return StoredKey("kid", submitted)
+
+    admit = accept_submitted_key
+
+    def is_unreadable(self, _submitted: str) -> bool:
+        return False
+
+    def open(self, *_: object) -> Any:
+        raise KeyUnreadable("lost")
+
+
+@pytest.fixture
+def trail(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+    caplog.set_level(logging.INFO, "aiconfig_plugin.audit")
+    return caplog
+
+
+@RUN
+@pytest.mark.parametrize(
+    ("use", "error", "action", "client", "changed"),
+    [
+        (
+            lambda s: s.create(ALICE, KEYS, client_id="spa"),
+            KeyNotAccepted,
+            *("create", "spa", ["/models/1/apiKeyEncrypted", "/models/2/apiKeyEncrypted"]),
+        ),
+        (
+            lambda s: s.update(ALICE, KEYS, client_id="spa"),
+            KeyNotAccepted,
+            *("update", "spa", ["/models/1/apiKeyEncrypted", "/models/2/apiKeyEncrypted"]),
+        ),
+        (
+            lambda s: s.update(ALICE, EMPTY, if_match=["x"], client_id="spa"),
+            RevisionMismatch,
+            *("update", "spa", []),
+        ),
+        (
+            lambda s: s.delete(ALICE, if_match=["x"], client_id="spa"),
+            RevisionMismatch,
+            *("delete", "spa", []),
+        ),
+        (lambda s: s.resolve(ALICE), KeyUnreadable, "resolve", None, []),
+        (lambda s: s.resolve(ALICE, model="x"), ModelNotConfigured, "resolve", None, []),
+        (lambda s: s.resolve(Owner("i", "alice")), ConfigNotFound, "resolve", None, []),
+    ],
+)
+async def test_a_refusal_is_one_record_with_its_code_and_places(
+    trail: pytest.LogCaptureFixture,
+    use: Any,
+    error: type[AIConfigError],
+    action: str,
+    client: str | None,
+    changed: list[str],
+) -> None:
+    repository = InMemoryRepository()
+    await repository.start()
+    stored = ModelEntry("O", "chat", "m", True, StoredKey("kid", "…"))
+    await repository.create(ALICE, AIConfig((stored,), "", "r"))
+    with pytest.raises(error):
+        await use(AIConfigService(repository, FakeVault()))  # type: ignore[arg-type]
+    [message] = [r.message for r in trail.records if r.name == "aiconfig_plugin.audit"]
+    record = json.loads(message)
+    assert record.pop("time") and record.pop("issuer") in (ALICE.issuer, "i")
+    assert record == {
+        "action": action,
+        "subject": "alice",
+        "client_id": client,
+        "revision": None,
+        "changed": changed,
+        "refused": error.code,
+    }
+
+
+@RUN
+async def test_what_is_no_refusal_of_keys_or_revision_leaves_none(
+    trail: pytest.LogCaptureFixture,
+) -> None:
+    repository = InMemoryRepository()
+    await repository.start()
+    service = AIConfigService(repository, FakeVault())  # type: ignore[arg-type]
+    for use in (service.update(ALICE, EMPTY), service.delete(ALICE), service.read(ALICE)):
+        with pytest.raises(ConfigNotFound):
+            await use
+    assert trail.records == []
