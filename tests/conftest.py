@@ -1,4 +1,4 @@
-"""Fixtures that more than one test module needs: a real MongoDB, and a database of one's own."""
+"""Fixtures of all folders: a real MongoDB, a database of one's own, a gateway."""
 
 from __future__ import annotations
 
@@ -6,13 +6,18 @@ import asyncio
 import inspect
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import pytest
 from pymongo import MongoClient
+from tornado.ioloop import IOLoop
 
 from aiconfig_plugin.demo.mongod import Mongod
+from tests.support.gateway import Gateway
+from tests.support.scripted_server import ScriptedServer
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -58,3 +63,39 @@ def database_name(mongod: Mongod | GivenMongoDB) -> Iterator[str]:
     yield name
     with MongoClient[dict[str, object]](mongod.uri) as client:
         client.drop_database(name)
+
+
+@pytest.fixture
+def make_gateway(
+    io_loop: IOLoop, mongod: Mongod | GivenMongoDB, database_name: str, tmp_path: Path
+) -> Iterator[Callable[..., Awaitable[Gateway]]]:
+    """Starts gateways over one database and, unless told otherwise, one keyring."""
+    made: list[Gateway] = []
+
+    async def make(*, mount: bool = True, keyring: str = "keyring.json", **given: Any) -> Gateway:
+        uri = given.pop("mongodb_uri", mongod.uri)
+        gateway = Gateway(uri, database_name, tmp_path / keyring, **given)
+        made.append(gateway)
+        await gateway.start(mount=mount)
+        return gateway
+
+    yield make
+    for gateway in reversed(made):
+        io_loop.run_sync(gateway.close)
+
+
+@pytest.fixture
+def gateway(make_gateway: Callable[..., Awaitable[Gateway]], io_loop: IOLoop) -> Gateway:
+    return io_loop.run_sync(make_gateway)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def server(io_loop: IOLoop) -> Iterator[ScriptedServer]:
+    """An authorization server that answers as the test tells it."""
+
+    async def start() -> ScriptedServer:
+        return ScriptedServer()
+
+    started = io_loop.run_sync(start)
+    yield started
+    io_loop.run_sync(started.stop)

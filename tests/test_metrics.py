@@ -5,18 +5,18 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
 
 import prometheus_client
 from prometheus_client import CollectorRegistry
 
 from aiconfig_plugin.http.config import ROUTES
 from aiconfig_plugin.metrics import PrometheusMetrics, process_metrics
-from tests.support.incoming import RUN, MakeGateway, make_gateway, server
+from tests.support.gateway import BOTH, READ_PATH, Gateway, bearer
 from tests.support.scripted_server import Reply, ScriptedServer, active
-from tests.support.small_gateway import BOTH, READ_PATH, bearer
 
-__all__ = ["make_gateway", "server"]
+MakeGateway: TypeAlias = Callable[..., Awaitable[Gateway]]
 LOOKUPS = ("hit", "miss", "coalesced")
 
 WITHOUT = """
@@ -49,20 +49,10 @@ class Counts:
         return self._now().get(key, 0) - self._before.get(key, 0)
 
 
-def to(server: ScriptedServer) -> dict[str, Any]:
-    return {
-        "issuer": "https://issuer.example",
-        "introspection_endpoint": server.url,
-        "client_id": "gateway",
-        "client_secret": "s",
-    }
-
-
-@RUN
 async def test_requests_and_introspections_are_counted(
     make_gateway: MakeGateway, server: ScriptedServer
 ) -> None:
-    gateway = await make_gateway(**to(server))
+    gateway = await make_gateway(introspection_endpoint=server.url)
     server.script("down", Reply(status=500))
     server.script("refused", Reply(status=401))
     gate = server.gated("good", active("alice", scope=BOTH))
@@ -86,14 +76,13 @@ async def test_requests_and_introspections_are_counted(
     assert counts["aiconfig_request_seconds_count", route] == 8
 
 
-@RUN
 async def test_no_caller_can_add_a_label(make_gateway: MakeGateway, server: ScriptedServer) -> None:
-    gateway = await make_gateway(**to(server))
+    gateway = await make_gateway(introspection_endpoint=server.url)
     server.script("good", active("alice-the-subject", scope=BOTH))
     for n in range(20):
-        await gateway.call("BREW", f"{READ_PATH}?n={n}", bearer("good"))
-        await gateway.call("GET", f"{READ_PATH}/{n}", bearer("good"))
-        await gateway.call("GET", f"{READ_PATH}?include=x{n}", {"User-Agent": str(n)})
+        await gateway.call("BREW", f"{READ_PATH}?n={n}", None, bearer("good"))
+        await gateway.call("GET", f"{READ_PATH}/{n}", None, bearer("good"))
+        await gateway.call("GET", f"{READ_PATH}?include=x{n}", None, {"User-Agent": str(n)})
     exposed = prometheus_client.generate_latest().decode()
     assert "alice-the-subject" not in exposed
     routes = {
@@ -105,13 +94,12 @@ async def test_no_caller_can_add_a_label(make_gateway: MakeGateway, server: Scri
     assert routes <= {*ROUTES, "/web", "/.well-known/oauth-protected-resource"}
 
 
-@RUN
 async def test_two_plugins_in_one_process_share_the_collectors(
     make_gateway: MakeGateway, server: ScriptedServer
 ) -> None:
     counts = Counts()
     for prefix in ("/one", "/two"):
-        gateway = await make_gateway(**to(server), prefix=prefix)
+        gateway = await make_gateway(introspection_endpoint=server.url, prefix=prefix)
         answer = await gateway.call("GET", f"{prefix}/get/ai-model-config")
         assert answer.code == 401
     assert counts["aiconfig_requests_total", "/get/ai-model-config", "401"] == 2

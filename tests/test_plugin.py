@@ -20,7 +20,6 @@ from aiconfig_plugin import (
 from aiconfig_plugin.domain import AIConfig, ModelEntry, Owner, StoredKey
 from aiconfig_plugin.keys import create_keyring, load_keyring
 from aiconfig_plugin.testing import InMemoryRepository
-from tests.support.incoming import RUN
 
 ISSUER = "https://issuer.example"
 ALICE = Owner(ISSUER, "alice")
@@ -48,7 +47,6 @@ async def assert_closed(repository: InMemoryRepository) -> None:
         await repository.read(ALICE)
 
 
-@RUN
 async def test_it_runs_on_a_given_repository_and_closes_it(settings: Settings) -> None:
     repository = InMemoryRepository()
     async with make(settings, repository=repository) as plugin:
@@ -70,7 +68,6 @@ def test_without_any_the_setting_is_named(settings: Settings) -> None:
         make(settings, repository=None)
 
 
-@RUN
 async def test_a_keyring_check_that_fails_closes_the_repository(settings: Settings) -> None:
     assert settings.keyring
     kid = load_keyring(settings.keyring).primary
@@ -85,7 +82,6 @@ async def test_a_keyring_check_that_fails_closes_the_repository(settings: Settin
     await plugin.close()
 
 
-@RUN
 async def test_introspection_that_cannot_start_closes_the_repository(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -103,7 +99,6 @@ async def test_introspection_that_cannot_start_closes_the_repository(
     await assert_closed(repository)
 
 
-@RUN
 async def test_authenticate_returns_a_principal_or_raises(settings: Settings) -> None:
     for lasting in (None, 2.0**40):
         principal = Principal(ISSUER, "alice", expires_at=lasting)

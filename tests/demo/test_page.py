@@ -11,14 +11,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
 from tornado.httpclient import AsyncHTTPClient, HTTPResponse
 
 from aiconfig_plugin.demo.authorization_server import AuthorizationServer
 from aiconfig_plugin.demo.gateway import run_demo
 from aiconfig_plugin.demo.mongod import free_port
 
-RUN = pytest.mark.gen_test(timeout=60)
 BOTH = "ai-config:read ai-config:write"
 OPAQUE = "gAAAAABmZGVtbyBjaXBoZXJ0ZXh0"
 
@@ -66,7 +64,6 @@ async def call(url: str, token: str | None = None, body: Any = None) -> HTTPResp
     return await client.fetch(url, method=method, headers=headers, body=sent, raise_error=False)
 
 
-@RUN
 async def test_the_page_and_its_routes(tmp_path: Path, mongod: Any, monkeypatch: Any) -> None:
     async with demo(tmp_path / "demo", mongod.uri, monkeypatch) as (url, issue):
         page = await call(f"{url}/")

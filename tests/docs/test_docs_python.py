@@ -8,7 +8,7 @@ import dataclasses
 import inspect
 import logging
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,7 @@ from tornado.web import Application, HTTPError, RequestHandler
 
 import aiconfig_plugin
 from aiconfig_plugin import AIConfigPlugin, Principal, Settings
-from tests.support.gateway import OPAQUE, body, entry
-from tests.support.incoming import RUN
-from tests.support.small_gateway import CREATE_PATH, READ_PATH, SmallGateway
+from tests.support.gateway import CREATE_PATH, OPAQUE, READ_PATH, Gateway, body, entry
 from tests.support.terminal import DOCS, Block, blocks
 
 ISSUER = "https://issuer.example"
@@ -65,11 +63,12 @@ def audit() -> Iterator[None]:
 @pytest.fixture
 def gateway(
     io_loop: IOLoop,
+    make_gateway: Callable[..., Any],
     mongod: Any,
     database_name: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[SmallGateway]:
+) -> Gateway:
     """A gateway that knows alice; the environment has settings for others of its kind."""
     for name, value in {
         "AICONFIG_MONGODB_URI": mongod.uri,
@@ -83,13 +82,10 @@ def gateway(
     }.items():
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(tmp_path)
-    made = SmallGateway(mongod.uri, database_name, tmp_path, authenticate=alice, issuer=ISSUER)
-    io_loop.run_sync(made.start)
-    yield made
-    io_loop.run_sync(made.close)
+    return io_loop.run_sync(lambda: make_gateway(authenticate=alice, issuer=ISSUER))
 
 
-def at_hand(gateway: SmallGateway, uri: str) -> dict[str, Any]:
+def at_hand(gateway: Gateway, uri: str) -> dict[str, Any]:
     """What the pages take for granted: their imports, and what a gateway has anyway."""
     return {
         **{name: getattr(aiconfig_plugin, name) for name in aiconfig_plugin.__all__},
@@ -121,9 +117,8 @@ async def run(block: Block, scope: dict[str, Any], names: dict[str, str]) -> dic
 
 @pytest.mark.parametrize("block", list(snippets()))
 @pytest.mark.usefixtures("audit")
-@RUN
 async def test_a_snippet_runs(
-    block: Block, gateway: SmallGateway, mongod: Any, names: dict[str, str]
+    block: Block, gateway: Gateway, mongod: Any, names: dict[str, str]
 ) -> None:
     assert (await gateway.call("POST", CREATE_PATH, body=CONFIG)).code == 201
     scope = at_hand(gateway, mongod.uri)
@@ -140,8 +135,7 @@ def snippet(page: str, holding: str) -> Block:
     return found
 
 
-@RUN
-async def test_a_log_out_reaches_who_listens(gateway: SmallGateway, mongod: Any) -> None:
+async def test_a_log_out_reaches_who_listens(gateway: Gateway, mongod: Any) -> None:
     scope = at_hand(gateway, mongod.uri)
     queue: asyncio.Queue[dict[str, str]] = asyncio.Queue()
     forgotten: list[str] = []
@@ -167,9 +161,8 @@ async def test_a_log_out_reaches_who_listens(gateway: SmallGateway, mongod: Any)
     assert forgotten == ["alice"]
 
 
-@RUN
 async def test_the_route_of_the_how_to_answers_with_the_metrics(
-    gateway: SmallGateway, mongod: Any
+    gateway: Gateway, mongod: Any
 ) -> None:
     assert (await gateway.call("GET")).code == 404
     scope = at_hand(gateway, mongod.uri) | {"app": gateway.app}
@@ -179,10 +172,7 @@ async def test_the_route_of_the_how_to_answers_with_the_metrics(
     assert f'aiconfig_requests_total{{route="{route}",status="404"}}'.encode() in answer.body
 
 
-@RUN
-async def test_the_callable_of_the_how_to_says_who_comes(
-    gateway: SmallGateway, mongod: Any
-) -> None:
+async def test_the_callable_of_the_how_to_says_who_comes(gateway: Gateway, mongod: Any) -> None:
     scope = at_hand(gateway, mongod.uri)
 
     async def session_of(request: Any) -> str | None:

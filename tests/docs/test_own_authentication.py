@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from http.cookies import SimpleCookie
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 from tornado.httpclient import AsyncHTTPClient
@@ -16,11 +16,9 @@ from tornado.web import HTTPError
 
 from aiconfig_plugin import AuthorizationServerUnavailable, Principal, Settings
 from aiconfig_plugin.cli import main
-from tests.support.incoming import RUN, MakeGateway, make_gateway
-from tests.support.small_gateway import BODY, BOTH, CREATE_PATH, READ_PATH, SmallGateway
+from tests.support.gateway import BOTH, CREATE_PATH, READ_PATH, Gateway, body
 
-__all__ = ["make_gateway"]
-
+MakeGateway: TypeAlias = Callable[..., Awaitable[Gateway]]
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "own_authentication.py"
 
 
@@ -33,25 +31,23 @@ def example() -> Iterator[Any]:
     yield module
 
 
-async def log_in(gateway: SmallGateway, user: str) -> dict[str, str]:
+async def log_in(gateway: Gateway, user: str) -> dict[str, str]:
     form = {"Content-Type": "application/x-www-form-urlencoded"}
-    answer = await gateway.call("POST", "/login", form, f"user={user}".encode())
+    answer = await gateway.call("POST", "/login", f"user={user}".encode(), form)
     assert answer.code == 200, answer.body
     cookie = SimpleCookie(answer.headers["Set-Cookie"])["session"]
     return {"Cookie": f"session={cookie.value}"}
 
 
-@RUN
 async def test_the_example_lets_its_own_users_in(make_gateway: MakeGateway, example: Any) -> None:
     gateway = await make_gateway(authenticate=example.authenticate)
     gateway.app.add_handlers(".*", [("/login", example.LoginHandler)])
     alice, bob = await log_in(gateway, "alice"), await log_in(gateway, "bob")
-    assert (await gateway.call("POST", CREATE_PATH, alice, BODY)).code == 201
+    assert (await gateway.call("POST", CREATE_PATH, body(), alice)).code == 201
     assert (await gateway.call("GET", headers=alice)).code == 200
     assert (await gateway.call("GET", headers=bob)).code == 404
 
 
-@RUN
 async def test_the_example_keeps_others_out(make_gateway: MakeGateway, example: Any) -> None:
     gateway = await make_gateway(authenticate=example.authenticate)
     gateway.app.add_handlers(".*", [("/login", example.LoginHandler)])
@@ -60,7 +56,6 @@ async def test_the_example_keeps_others_out(make_gateway: MakeGateway, example: 
         assert (await gateway.call("GET", headers=headers)).code == 401
 
 
-@RUN
 async def test_the_example_mounts_the_plugin(
     example: Any, mongod: Any, database_name: str, tmp_path: Path
 ) -> None:
@@ -114,7 +109,6 @@ async def down(request: Any) -> Principal:
         (down, 503, None),
     ],
 )
-@RUN
 async def test_a_hosts_own_answer_obeys_the_same_rules(
     make_gateway: MakeGateway, authenticate: Any, status: int, challenge: str | None
 ) -> None:

@@ -16,7 +16,8 @@ from pymongo import MongoClient
 
 from aiconfig_plugin.client import seal
 from aiconfig_plugin.demo.mongod import Mongod
-from tests.support.served import Issuer, Served
+from tests.support.issuer import Issuer
+from tests.support.served import Served
 
 CANARY = "canary-Zq7vRb2tXw9kLm4pYd6hNc8g"
 OPAQUE = "opaque-Hj3sVf5uTe1oQa0iKr7zWx2b"

@@ -12,8 +12,9 @@ import pytest
 
 from tests.faults.history import Kind, check
 from tests.faults.load import Load
+from tests.support.issuer import Issuer
 from tests.support.replica_set import ReplicaSet
-from tests.support.served import Issuer, Served
+from tests.support.served import Served
 
 OWNERS = [f"user{n}" for n in range(12)]
 CLIENTS = 8

@@ -21,7 +21,8 @@ from pymongo import AsyncMongoClient, MongoClient
 
 from tests.faults.load import body, value_of
 from tests.support.gateway import Gateway
-from tests.support.served import Issuer, Served
+from tests.support.issuer import Issuer
+from tests.support.served import Served
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "forking_gateway.py"
 KILLS = 8

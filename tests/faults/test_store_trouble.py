@@ -21,7 +21,8 @@ from pymongo import MongoClient
 from aiconfig_plugin.demo.mongod import Mongod
 from tests.faults.history import Kind
 from tests.faults.load import PATHS, body
-from tests.support.served import Issuer, Served
+from tests.support.issuer import Issuer
+from tests.support.served import Served
 
 LONGEST = 12.0
 ROUTES = [(method, path) for method, path in PATHS.values()]
@@ -206,10 +207,10 @@ def test_without_the_authorization_server_nobody_new_comes_in_and_it_heals(
 ) -> None:
     async def run() -> None:
         async with house(store, tmp_path) as built:
-            await built.issuer.pause()
+            await built.issuer.stop()
             built.http.headers.update(built.issuer.auth("alice"))  # a token not seen before
             await built.expect_outage(ROUTES, "authorization-server-unavailable")
-            built.issuer.resume()
+            built.issuer.start()
             await built.expect_recovery()
 
     asyncio.run(run())

@@ -15,7 +15,8 @@ from typing import Any
 from jsonschema import Draft202012Validator
 from tornado.httputil import HTTPHeaders
 
-from tests.support.served import Issuer, Served
+from tests.support.issuer import Issuer
+from tests.support.served import Served
 
 USERS = ("alice", "bob")
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeAlias
 
 import pytest
 
@@ -11,11 +12,9 @@ from aiconfig_plugin import InvalidToken, MissingToken, Principal
 from aiconfig_plugin.errors import AIConfigError, ConfigurationError, InsufficientScope
 from aiconfig_plugin.http.challenge import challenge, metadata_url
 from aiconfig_plugin.settings import Settings
-from tests.support.incoming import RUN, MakeGateway, make_gateway
-from tests.support.small_gateway import READ_PATH, bearer, nobody
+from tests.support.gateway import READ_PATH, Gateway, bearer, nobody
 
-__all__ = ["make_gateway"]
-
+MakeGateway: TypeAlias = Callable[..., Awaitable[Gateway]]
 RESOURCE = "https://gateway.example/api/v1"
 METADATA = "/.well-known/oauth-protected-resource"
 
@@ -64,7 +63,6 @@ def test_a_resource_is_a_url_without_query_and_fragment(resource: str) -> None:
         Settings(resource=resource)
 
 
-@RUN
 async def test_the_metadata_tell_a_client_where_to_get_a_token(make_gateway: MakeGateway) -> None:
     gateway = await make_gateway(
         resource=RESOURCE, issuer="https://login.example", authenticate=nobody
@@ -79,7 +77,6 @@ async def test_the_metadata_tell_a_client_where_to_get_a_token(make_gateway: Mak
     }
 
 
-@RUN
 async def test_every_challenge_leads_to_the_metadata(make_gateway: MakeGateway) -> None:
     async def by_token(request: Any) -> Principal:
         token = request.headers.get("Authorization")
@@ -92,12 +89,11 @@ async def test_every_challenge_leads_to_the_metadata(make_gateway: MakeGateway) 
     gateway = await make_gateway(resource=RESOURCE, authenticate=by_token)
     link = f'resource_metadata="https://gateway.example{METADATA}/api/v1"'
     for headers, status in (({}, 401), (bearer("bad"), 401), (bearer("good"), 403)):
-        answer = await gateway.call("GET", READ_PATH, headers)
+        answer = await gateway.call("GET", READ_PATH, headers=headers)
         assert answer.code == status
         assert answer.headers["WWW-Authenticate"].endswith(link)
 
 
-@RUN
 async def test_a_proxy_that_changes_the_path_leads_there_as_well(
     make_gateway: MakeGateway,
 ) -> None:
@@ -106,7 +102,6 @@ async def test_a_proxy_that_changes_the_path_leads_there_as_well(
         assert (await gateway.call("GET", METADATA + path)).code == 200
 
 
-@RUN
 async def test_it_is_off_by_default(make_gateway: MakeGateway) -> None:
     gateway = await make_gateway(issuer="https://login.example", authenticate=nobody)
     assert (await gateway.call("GET", f"{METADATA}/api/v1")).code == 404

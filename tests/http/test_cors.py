@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeAlias
 
 import pytest
 from tornado.httpclient import HTTPResponse
@@ -10,11 +11,9 @@ from tornado.httpclient import HTTPResponse
 from aiconfig_plugin import InvalidToken, Principal, Settings
 from aiconfig_plugin.errors import ConfigurationError
 from aiconfig_plugin.http.config import ROUTES
-from tests.support.incoming import RUN, MakeGateway, make_gateway
-from tests.support.small_gateway import BODY, CREATE_PATH, READ_PATH, SmallGateway, bearer
+from tests.support.gateway import CREATE_PATH, READ_PATH, Gateway, bearer, body
 
-__all__ = ["make_gateway"]
-
+MakeGateway: TypeAlias = Callable[..., Awaitable[Gateway]]
 APP, OTHER = "https://app.example", "https://other.example"
 
 
@@ -24,7 +23,7 @@ async def authenticate(request: Any) -> Principal:
     return Principal("https://issuer.example", "alice", "ai-config:read ai-config:write")
 
 
-async def gateway_for(make_gateway: MakeGateway, origins: Any = (APP,)) -> SmallGateway:
+async def gateway_for(make_gateway: MakeGateway, origins: Any = (APP,)) -> Gateway:
     return await make_gateway(authenticate=authenticate, cors_origins=origins)
 
 
@@ -64,13 +63,12 @@ def test_origins_are_separated_by_commas_in_the_environment() -> None:
     )
 
 
-@RUN
 async def test_a_preflight_is_answered_without_a_token_on_every_route(
     make_gateway: MakeGateway,
 ) -> None:
     gateway = await gateway_for(make_gateway)
     for path, handler in ROUTES.items():
-        answer = await gateway.call("OPTIONS", f"/api/v1{path}", asking(APP))
+        answer = await gateway.call("OPTIONS", f"/api/v1{path}", headers=asking(APP))
         assert (answer.code, answer.body) == (204, b"")
         assert answer.headers["Access-Control-Allow-Origin"] == APP
         assert answer.headers["Access-Control-Allow-Methods"] == ", ".join(handler.access)
@@ -83,12 +81,11 @@ async def test_a_preflight_is_answered_without_a_token_on_every_route(
 @pytest.mark.parametrize(
     "origin", [OTHER, "null", "*", APP + "/", APP.upper(), APP + ".evil.example", f"{APP}, {OTHER}"]
 )
-@RUN
 async def test_an_origin_that_is_not_listed_is_granted_nothing(
     make_gateway: MakeGateway, origin: str
 ) -> None:
     gateway = await gateway_for(make_gateway)
-    preflight = await gateway.call("OPTIONS", READ_PATH, asking(origin))
+    preflight = await gateway.call("OPTIONS", READ_PATH, headers=asking(origin))
     assert preflight.code == 204
     answers = [preflight]
     for token in ("good", "bad"):
@@ -99,12 +96,11 @@ async def test_an_origin_that_is_not_listed_is_granted_nothing(
         assert answer.headers["Vary"] == "Authorization, Origin"
 
 
-@RUN
 async def test_responses_and_errors_carry_the_origin_that_asked(make_gateway: MakeGateway) -> None:
     gateway = await gateway_for(make_gateway, (APP, OTHER))
     for origin in (APP, OTHER):
         headers = {"Origin": origin, **bearer("good")}
-        created = await gateway.call("POST", CREATE_PATH, headers, BODY)
+        created = await gateway.call("POST", CREATE_PATH, body(), headers)
         etag = (await gateway.call("GET", headers=headers)).headers["ETag"]
         answers = [
             created,
@@ -113,7 +109,7 @@ async def test_responses_and_errors_carry_the_origin_that_asked(make_gateway: Ma
             await gateway.call("HEAD", headers=headers),
             await gateway.call("GET", headers={"Origin": origin}),
             await gateway.call("DELETE", headers=headers),
-            await gateway.call("POST", CREATE_PATH, headers, {"models": 1}),
+            await gateway.call("POST", CREATE_PATH, {"models": 1}, headers),
         ]
         codes = [201 if origin == APP else 409, 200, 304, 200, 401, 405, 422]
         assert [answer.code for answer in answers] == codes
@@ -125,10 +121,9 @@ async def test_responses_and_errors_carry_the_origin_that_asked(make_gateway: Ma
             assert answer.headers["Vary"] == "Authorization, Origin"
 
 
-@RUN
 async def test_without_origins_there_is_no_cors_at_all(make_gateway: MakeGateway) -> None:
     gateway = await gateway_for(make_gateway, ())
-    preflight = await gateway.call("OPTIONS", READ_PATH, asking(APP))
+    preflight = await gateway.call("OPTIONS", READ_PATH, headers=asking(APP))
     assert (preflight.code, preflight.headers["Allow"]) == (405, "GET, HEAD")
     got = await gateway.call("GET", headers={"Origin": APP, **bearer("good")})
     for answer in (preflight, got):

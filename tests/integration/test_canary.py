@@ -33,7 +33,6 @@ from tests.support.gateway import (
     entry,
 )
 
-RUN = pytest.mark.gen_test(timeout=60)
 MakeGateway = Callable[..., Awaitable[Gateway]]
 
 
@@ -225,7 +224,6 @@ async def seal_and_resolve(gateway: Gateway, marker: str, token: str, heard: Hay
     await gateway.plugin.rotate()
 
 
-@RUN
 async def test_a_marked_key_and_token_come_out_nowhere(
     make_gateway: MakeGateway,
     mongod: Any,
@@ -260,7 +258,6 @@ async def test_a_marked_key_and_token_come_out_nowhere(
     assert heard.places_of(token) == set()
 
 
-@RUN
 @pytest.mark.parametrize("where", ["authenticate", "service", "parse"])
 async def test_a_key_is_in_no_traceback_of_an_unexpected_error(
     make_gateway: MakeGateway, monkeypatch: pytest.MonkeyPatch, where: str

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
 from tornado.web import RequestHandler, URLSpec
 
 from aiconfig_plugin.http.base import Access, BaseHandler
 from tests.support.gateway import OPENAPI_PATH, Gateway, body, problem
 
-RUN = pytest.mark.gen_test(timeout=60)
 METHODS = (*RequestHandler.SUPPORTED_METHODS, "TRACE", "BREW")
 
 
-@RUN
 async def test_without_a_token_only_the_openapi_document_and_the_browsers_files_answer(
     gateway: Gateway,
 ) -> None:
@@ -31,7 +28,6 @@ async def test_without_a_token_only_the_openapi_document_and_the_browsers_files_
     assert open_to_all == {(m, path) for m in ("GET", "HEAD") for path in (OPENAPI_PATH, *files)}
 
 
-@RUN
 async def test_every_method_that_is_written_is_declared_and_every_declared_one_written(
     gateway: Gateway,
 ) -> None:
@@ -44,7 +40,6 @@ async def test_every_method_that_is_written_is_declared_and_every_declared_one_w
         assert written == set(spec.handler_class.access), spec
 
 
-@RUN
 async def test_a_method_whose_access_is_not_declared_is_refused(gateway: Gateway) -> None:
     reached = []
 
@@ -75,7 +70,6 @@ async def test_a_method_whose_access_is_not_declared_is_refused(gateway: Gateway
     assert reached == ["get"]
 
 
-@RUN
 async def test_a_path_that_is_only_like_a_route_is_not_one(gateway: Gateway) -> None:
     auth = gateway.auth()
     for path in gateway.routes():

@@ -40,7 +40,6 @@ from tests.support.gateway import (
     valid_body_of,
 )
 
-RUN = pytest.mark.gen_test(timeout=60)
 MakeGateway = Callable[..., Awaitable[Gateway]]
 
 # Every code that a client may see.
@@ -99,7 +98,6 @@ def challenge(answer: HTTPResponse) -> dict[str, str]:
 # Every code
 
 
-@RUN
 @pytest.mark.usefixtures("impatient")
 async def test_every_error_on_every_route_has_one_shape(
     make_gateway: MakeGateway, tmp_path: Path, database_name: str
@@ -184,7 +182,6 @@ async def _provoke(gateway: Gateway) -> list[Any]:
 # 401
 
 
-@RUN
 async def test_without_a_token_the_challenge_names_no_error(gateway: Gateway) -> None:
     for method, path, _ in guarded(gateway):
         for headers in ({}, {"Authorization": "Basic YWxpY2U6cA=="}, {"Authorization": "Bearer"}):
@@ -193,7 +190,6 @@ async def test_without_a_token_the_challenge_names_no_error(gateway: Gateway) ->
             assert answer.headers["WWW-Authenticate"] == 'Bearer realm="aiconfig"'
 
 
-@RUN
 async def test_with_a_wrong_token_the_challenge_says_invalid_token(gateway: Gateway) -> None:
     revoked = gateway.token()
     gateway.authorization_server.revoke(revoked)
@@ -207,7 +203,6 @@ async def test_with_a_wrong_token_the_challenge_says_invalid_token(gateway: Gate
             assert token not in answer.headers["WWW-Authenticate"]
 
 
-@RUN
 async def test_the_scheme_is_read_in_any_case(gateway: Gateway) -> None:
     for scheme in ("bearer", "BEARER", "bEaReR"):
         answer = await gateway.call(
@@ -216,7 +211,6 @@ async def test_the_scheme_is_read_in_any_case(gateway: Gateway) -> None:
         problem(answer, 404, "config-not-found")
 
 
-@RUN
 async def test_two_authorization_headers_are_not_accepted(gateway: Gateway) -> None:
     headers = HTTPHeaders()
     for user in ("alice", "bob"):
@@ -224,7 +218,6 @@ async def test_two_authorization_headers_are_not_accepted(gateway: Gateway) -> N
     problem(await gateway.call("GET", READ_PATH, None, headers), 401, "invalid-token")
 
 
-@RUN
 async def test_a_token_in_the_query_or_the_body_is_ignored(gateway: Gateway) -> None:
     token = gateway.token()
     for method, path, _ in guarded(gateway):
@@ -245,7 +238,6 @@ async def test_a_token_in_the_query_or_the_body_is_ignored(gateway: Gateway) -> 
 # 403
 
 
-@RUN
 async def test_another_scope_is_refused_and_the_challenge_names_the_one_needed(
     gateway: Gateway,
 ) -> None:
@@ -261,7 +253,6 @@ async def test_another_scope_is_refused_and_the_challenge_names_the_one_needed(
     problem(answer, 404, "config-not-found")
 
 
-@RUN
 async def test_a_scope_is_a_whole_word(make_gateway: MakeGateway) -> None:
     async def authenticate(_request: HTTPServerRequest) -> Principal:
         return Principal("https://issuer.example", "alice", f"{READ}er x{WRITE} ai-config ai-")
@@ -271,7 +262,6 @@ async def test_a_scope_is_a_whole_word(make_gateway: MakeGateway) -> None:
         expect(method, await call(gateway, method, path), 403, "insufficient-scope")
 
 
-@RUN
 @pytest.mark.parametrize("subject", [None, ""])
 async def test_a_token_that_stands_for_no_user_is_refused(
     make_gateway: MakeGateway, subject: str | None
@@ -287,7 +277,6 @@ async def test_a_token_that_stands_for_no_user_is_refused(
 # 405
 
 
-@RUN
 async def test_any_other_method_is_told_which_are_allowed(gateway: Gateway) -> None:
     for path, spec in gateway.routes().items():
         access = set(spec.handler_class.access)
@@ -299,7 +288,6 @@ async def test_any_other_method_is_told_which_are_allowed(gateway: Gateway) -> N
                 assert "Access-Control-Allow-Origin" not in answer.headers
 
 
-@RUN
 async def test_a_method_is_not_overridden_by_a_header_or_a_parameter(gateway: Gateway) -> None:
     alice = gateway.user("alice")
     await alice.create(body())
@@ -312,7 +300,6 @@ async def test_a_method_is_not_overridden_by_a_header_or_a_parameter(gateway: Ga
 # 413
 
 
-@RUN
 @pytest.mark.parametrize("framing", ["length", "chunked"])
 async def test_a_body_may_have_one_mebibyte_and_no_byte_more(
     gateway: Gateway, framing: str
@@ -333,7 +320,6 @@ async def test_a_body_may_have_one_mebibyte_and_no_byte_more(
     assert (await gateway.user("alice").read()).code == 200
 
 
-@RUN
 async def test_a_huge_body_is_refused_before_it_is_sent(gateway: Gateway) -> None:
     for method, path, _ in guarded(gateway):
         length = f"Content-Length: {1024 * MIB}"
@@ -342,7 +328,6 @@ async def test_a_huge_body_is_refused_before_it_is_sent(gateway: Gateway) -> Non
             expect(method, answer, 413, "body-too-large")
 
 
-@RUN
 async def test_a_body_without_an_end_is_cut_off_and_has_no_effect(gateway: Gateway) -> None:
     alice = gateway.user("alice")
     await alice.create(body())
@@ -364,7 +349,6 @@ def chunked(data: bytes, *, last: bool = True) -> bytes:
 # 415
 
 
-@RUN
 @pytest.mark.parametrize(
     "media_type",
     [
@@ -389,7 +373,6 @@ async def test_only_json_is_read(gateway: Gateway, media_type: str | None) -> No
     problem(await gateway.user("alice").read(), 404, "config-not-found")
 
 
-@RUN
 @pytest.mark.parametrize(
     "media_type",
     [
@@ -406,7 +389,6 @@ async def test_json_is_read_whatever_its_parameters_and_case(
     assert created.code == 201, created.body
 
 
-@RUN
 async def test_a_content_coding_is_refused(gateway: Gateway) -> None:
     alice = gateway.user("alice")
     packed = gzip.compress(json.dumps(body()).encode())
@@ -420,7 +402,6 @@ async def test_a_content_coding_is_refused(gateway: Gateway) -> None:
 # 400
 
 
-@RUN
 @pytest.mark.parametrize(
     "raw",
     [
@@ -457,7 +438,6 @@ async def test_what_is_not_json_of_the_safe_kind_is_malformed(gateway: Gateway, 
     problem(await alice.update(raw), 400, "malformed-json")
 
 
-@RUN
 async def test_thirty_two_levels_are_not_too_deep(gateway: Gateway) -> None:
     alice = gateway.user("alice")
     problem(await alice.create(b"[" * 32 + b"]" * 32), 422, "schema-violation")
@@ -466,7 +446,6 @@ async def test_thirty_two_levels_are_not_too_deep(gateway: Gateway) -> None:
 # The order of the checks
 
 
-@RUN
 async def test_the_token_is_checked_before_the_body_is_sent(gateway: Gateway) -> None:
     framings = (f"Content-Length: {1024 * MIB}", "Content-Length: 10", "Transfer-Encoding: chunked")
     for method, path, _ in guarded(gateway):
@@ -478,7 +457,6 @@ async def test_the_token_is_checked_before_the_body_is_sent(gateway: Gateway) ->
                 expect(method, answer, 401, code)
 
 
-@RUN
 async def test_nothing_of_a_request_is_judged_before_its_token(gateway: Gateway) -> None:
     for method, path in (("POST", CREATE_PATH), ("PUT", UPDATE_PATH)):
         for sent, headers in (
@@ -493,7 +471,6 @@ async def test_nothing_of_a_request_is_judged_before_its_token(gateway: Gateway)
     problem(await gateway.call("GET", f"{READ_PATH}?include=%FF"), 401, "missing-token")
 
 
-@RUN
 async def test_after_a_refusal_the_connection_goes_on_or_says_that_it_does_not(
     gateway: Gateway,
 ) -> None:
@@ -524,7 +501,6 @@ async def test_after_a_refusal_the_connection_goes_on_or_says_that_it_does_not(
 # Outages
 
 
-@RUN
 @pytest.mark.usefixtures("impatient")
 async def test_a_store_that_is_back_is_used_without_a_restart(
     make_gateway: MakeGateway, tmp_path: Path, database_name: str
@@ -552,7 +528,6 @@ async def test_a_store_that_is_back_is_used_without_a_restart(
             client.close()
 
 
-@RUN
 async def test_while_the_authorization_server_is_down_nobody_new_comes_in(
     gateway: Gateway,
 ) -> None:
@@ -571,7 +546,6 @@ async def test_while_the_authorization_server_is_down_nobody_new_comes_in(
 # 500
 
 
-@RUN
 async def test_refused_client_credentials_are_the_operators_affair(
     make_gateway: MakeGateway, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -588,7 +562,6 @@ async def test_refused_client_credentials_are_the_operators_affair(
     assert token not in caplog.text
 
 
-@RUN
 @pytest.mark.parametrize("settings", [{}, {"serve_traceback": True, "debug": True}])
 async def test_an_unexpected_error_tells_the_log_all_and_the_client_nothing(
     make_gateway: MakeGateway, caplog: pytest.LogCaptureFixture, settings: dict[str, Any]
@@ -614,7 +587,6 @@ async def test_an_unexpected_error_tells_the_log_all_and_the_client_nothing(
         assert "t0ken" not in story
 
 
-@RUN
 @pytest.mark.parametrize(
     ("raised", "status", "code"),
     [
@@ -636,7 +608,6 @@ async def test_what_a_host_raises_becomes_one_of_our_errors(
     assert b"story" not in answer.body
 
 
-@RUN
 @pytest.mark.parametrize("status", [403, 404, 429, 451])
 async def test_a_refusal_of_the_hosts_own_keeps_its_status_and_says_no_more(
     make_gateway: MakeGateway, caplog: pytest.LogCaptureFixture, status: int

@@ -47,7 +47,6 @@ from tests.support.gateway import (
     problem,
 )
 
-RUN = pytest.mark.gen_test(timeout=60)
 MakeGateway = Callable[..., Awaitable[Gateway]]
 
 
@@ -64,7 +63,6 @@ class CatchAll(RequestHandler):
 # Hosts
 
 
-@RUN
 async def test_it_mounts_ahead_of_a_catch_all_and_leaves_other_routes_alone(
     make_gateway: MakeGateway,
 ) -> None:
@@ -75,7 +73,6 @@ async def test_it_mounts_ahead_of_a_catch_all_and_leaves_other_routes_alone(
     assert (await gateway.call("GET", READ_PATH + "/other")).code == 418
 
 
-@RUN
 async def test_its_handlers_can_be_given_to_an_application(make_gateway: MakeGateway) -> None:
     gateway = await make_gateway(mount=False)
     routes: list[Any] = [("/hello", Hello), *gateway.plugin.handlers(), (".*", CatchAll)]
@@ -85,7 +82,6 @@ async def test_its_handlers_can_be_given_to_an_application(make_gateway: MakeGat
     assert (await gateway.call("GET", "/other")).code == 418
 
 
-@RUN
 async def test_a_bearer_token_needs_no_xsrf_cookie(make_gateway: MakeGateway) -> None:
     settings = {"xsrf_cookies": True}
     gateway = await make_gateway(routes=[("/hello", Hello)], app_settings=settings)
@@ -94,7 +90,6 @@ async def test_a_bearer_token_needs_no_xsrf_cookie(make_gateway: MakeGateway) ->
     problem(await gateway.call("POST", CREATE_PATH, body()), 401, "missing-token")
 
 
-@RUN
 @pytest.mark.skipif(tornado.version_info < (6, 6), reason="new in Tornado 6.6")
 @pytest.mark.parametrize(
     "foreign",
@@ -117,7 +112,6 @@ async def test_a_bearer_token_counts_whatever_the_origin(
     problem(await gateway.call("POST", CREATE_PATH, body(), foreign), 401, "missing-token")
 
 
-@RUN
 @pytest.mark.skipif(tornado.version_info < (6, 6), reason="new in Tornado 6.6")
 async def test_what_the_host_itself_refuses_is_no_internal_error(
     make_gateway: MakeGateway, caplog: pytest.LogCaptureFixture
@@ -138,7 +132,6 @@ async def whole_journey(user: User) -> None:
     assert (await user.delete()).code == 204
 
 
-@RUN
 async def test_a_host_may_compress_what_is_answered(make_gateway: MakeGateway) -> None:
     gateway = await make_gateway(app_settings={"compress_response": True})
     alice = gateway.user("alice")
@@ -154,7 +147,6 @@ async def test_a_host_may_compress_what_is_answered(make_gateway: MakeGateway) -
     assert (await alice.update(sent, If_Match=etag)).code == 200
 
 
-@RUN
 async def test_a_host_may_unpack_what_is_sent(make_gateway: MakeGateway) -> None:
     gateway = await make_gateway(http={"decompress_request": True})
     alice = gateway.user("alice")
@@ -167,7 +159,6 @@ async def test_a_host_may_unpack_what_is_sent(make_gateway: MakeGateway) -> None
     assert (await alice.read()).code == 200
 
 
-@RUN
 async def test_the_hosts_own_limit_of_a_body_does_not_change_ours(
     make_gateway: MakeGateway,
 ) -> None:
@@ -177,7 +168,6 @@ async def test_the_hosts_own_limit_of_a_body_does_not_change_ours(
     problem(await alice.update(b" " * (MIB + 1)), 413, "body-too-large")
 
 
-@RUN
 async def test_nothing_is_written_to_the_hosts_settings(make_gateway: MakeGateway) -> None:
     settings = {"cookie_secret": "x", "compress_response": False}
     gateway = await make_gateway(app_settings=settings)
@@ -189,7 +179,6 @@ async def test_nothing_is_written_to_the_hosts_settings(make_gateway: MakeGatewa
 # Twice
 
 
-@RUN
 async def test_two_in_one_process_share_nothing(
     gateway: Gateway, mongod: Any, database_name: str
 ) -> None:
@@ -223,7 +212,6 @@ async def test_two_in_one_process_share_nothing(
             client.drop_database(other_name)
 
 
-@RUN
 async def test_after_a_close_it_can_be_started_again(gateway: Gateway) -> None:
     alice = gateway.user("alice")
     await alice.create(body())
@@ -236,7 +224,6 @@ async def test_after_a_close_it_can_be_started_again(gateway: Gateway) -> None:
 # The host's own database
 
 
-@RUN
 async def test_the_hosts_motor_database_is_used_and_left_open(
     make_gateway: MakeGateway, mongod: Any, database_name: str
 ) -> None:
@@ -252,7 +239,6 @@ async def test_the_hosts_motor_database_is_used_and_left_open(
         client.close()
 
 
-@RUN
 async def test_pymongos_asynchronous_database_works_in_its_place(
     make_gateway: MakeGateway, mongod: Any, database_name: str
 ) -> None:
@@ -268,7 +254,6 @@ async def test_pymongos_asynchronous_database_works_in_its_place(
 # The host's own authentication
 
 
-@RUN
 async def test_a_host_that_has_authenticated_the_request_says_who_it_is(
     make_gateway: MakeGateway,
 ) -> None:
@@ -315,7 +300,6 @@ async def test_a_host_that_has_authenticated_the_request_says_who_it_is(
     ] == "7"
 
 
-@RUN
 async def test_scopes_are_asked_of_the_hosts_principal_too(make_gateway: MakeGateway) -> None:
     async def authenticate(request: HTTPServerRequest) -> Principal:
         return Principal("https://host.example", "alice", request.headers.get("X-Scope", ""))
@@ -327,7 +311,6 @@ async def test_scopes_are_asked_of_the_hosts_principal_too(make_gateway: MakeGat
     problem(await gateway.call("GET", READ_PATH), 403, "insufficient-scope")
 
 
-@RUN
 async def test_an_empty_scope_setting_asks_for_no_scope(make_gateway: MakeGateway) -> None:
     async def authenticate(_request: HTTPServerRequest) -> Principal:
         return Principal("https://host.example", "alice")
@@ -391,7 +374,6 @@ def test_to_make_one_opens_nothing_so_that_the_host_may_fork_before_it_starts_it
     assert (done.returncode, done.stderr) == (0, "")
 
 
-@RUN
 @pytest.mark.usefixtures("impatient")
 async def test_it_does_not_start_without_the_store(make_gateway: MakeGateway) -> None:
     client: Any = AsyncIOMotorClient(
@@ -404,7 +386,6 @@ async def test_it_does_not_start_without_the_store(make_gateway: MakeGateway) ->
         client.close()
 
 
-@RUN
 async def test_before_the_start_nothing_passes_and_nothing_breaks(
     gateway: Gateway,
 ) -> None:
@@ -434,7 +415,6 @@ def test_what_is_missing_is_named(tmp_path: Path, missing: str) -> None:
 # forget()
 
 
-@RUN
 @pytest.mark.parametrize("how", ["token", "subject"])
 async def test_a_logged_out_token_is_asked_about_again(gateway: Gateway, how: str) -> None:
     alice, bob = gateway.user("alice"), gateway.user("bob")
@@ -450,7 +430,6 @@ async def test_a_logged_out_token_is_asked_about_again(gateway: Gateway, how: st
     assert (await bob.read()).code == 200
 
 
-@RUN
 async def test_forget_takes_either_a_token_or_a_subject(make_gateway: MakeGateway) -> None:
     async def authenticate(_request: HTTPServerRequest) -> None:
         return None
@@ -464,7 +443,6 @@ async def test_forget_takes_either_a_token_or_a_subject(make_gateway: MakeGatewa
         gateway.plugin.forget(subject="unknown")
 
 
-@RUN
 async def test_the_update_path_is_under_the_prefix_and_an_empty_prefix_is_none(
     make_gateway: MakeGateway,
 ) -> None:

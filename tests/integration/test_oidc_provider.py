@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 from joserfc.jwk import ECKey
 
 from tests.integration import oidc_provider
 from tests.integration.oidc_provider import RESOURCE, OIDCProvider
-from tests.support.incoming import RUN, MakeGateway, make_gateway
-from tests.support.small_gateway import BODY, CREATE_PATH, SmallGateway, bearer
-from tests.support.tools import require_tool
+from tests.support.gateway import CREATE_PATH, Gateway, bearer, body
+from tests.support.processes import need
 
-__all__ = ["make_gateway"]
-
+MakeGateway: TypeAlias = Callable[..., Awaitable[Gateway]]
 KEY = ECKey.generate_key("P-256", {"kid": "gateway-1", "use": "sig", "alg": "ES256"})
 SECRET = "s:e%c+r et&=" + "0123456789" * 3
 
@@ -42,7 +40,8 @@ CLIENTS = [
 
 @pytest.fixture(scope="module")
 def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OIDCProvider]:
-    require_tool("node", "npm")
+    need("node")
+    need("npm")
     folder = oidc_provider.installed(tmp_path_factory.mktemp("oidc-provider"))
     started = OIDCProvider(folder, *CLIENTS)
     yield started
@@ -53,6 +52,7 @@ def settings(provider: OIDCProvider, folder: Path, number: int = 0) -> dict[str,
     chosen = CLIENTS[number]
     given = {
         "issuer": provider.issuer,
+        "introspection_endpoint": None,
         "client_id": chosen["client_id"],
         "client_auth_method": chosen["token_endpoint_auth_method"],
         "audience": RESOURCE,
@@ -62,40 +62,37 @@ def settings(provider: OIDCProvider, folder: Path, number: int = 0) -> dict[str,
     key = folder / "client.jwk"
     key.write_text(json.dumps(KEY.as_dict(private=True)), encoding="utf-8")
     key.chmod(0o600)
-    return given | {"client_key": key}
+    return given | {"client_secret": None, "client_key": key}
 
 
-async def status(gateway: SmallGateway, token: str, method: str = "GET") -> int:
+async def status(gateway: Gateway, token: str, method: str = "GET") -> int:
     return (await gateway.call(method, headers=bearer(token))).code
 
 
 @pytest.mark.parametrize("number", range(3), ids=[c["client_id"] for c in CLIENTS])
-@RUN
 async def test_a_user_who_logs_in_has_a_configuration_of_their_own(
     make_gateway: MakeGateway, provider: OIDCProvider, tmp_path: Path, number: int
 ) -> None:
     gateway = await make_gateway(**settings(provider, tmp_path, number))
     alice = (await provider.log_in("alice"))["access_token"]
     bob = (await provider.log_in("bob"))["access_token"]
-    created = await gateway.call("POST", CREATE_PATH, bearer(alice), BODY)
+    created = await gateway.call("POST", CREATE_PATH, body(), bearer(alice))
     assert created.code == 201, created.body
     assert await status(gateway, alice) == 200
     assert await status(gateway, bob) == 404
 
 
-@RUN
 async def test_a_scope_that_was_not_granted_is_not_there(
     make_gateway: MakeGateway, provider: OIDCProvider, tmp_path: Path
 ) -> None:
     gateway = await make_gateway(**settings(provider, tmp_path))
     token = (await provider.log_in("alice", "ai-config:read"))["access_token"]
     assert await status(gateway, token) == 404
-    refused = await gateway.call("POST", CREATE_PATH, bearer(token), BODY)
+    refused = await gateway.call("POST", CREATE_PATH, body(), bearer(token))
     assert refused.code == 403
     assert 'scope="ai-config:write"' in refused.headers["WWW-Authenticate"]
 
 
-@RUN
 async def test_a_revoked_token_ends_with_forget(
     make_gateway: MakeGateway, provider: OIDCProvider, tmp_path: Path
 ) -> None:
@@ -108,7 +105,6 @@ async def test_a_revoked_token_ends_with_forget(
     assert await status(gateway, token) == 401
 
 
-@RUN
 async def test_a_token_that_is_bound_to_a_key_is_refused(
     make_gateway: MakeGateway, provider: OIDCProvider, tmp_path: Path
 ) -> None:
@@ -118,7 +114,6 @@ async def test_a_token_that_is_bound_to_a_key_is_refused(
     assert await status(gateway, granted["access_token"]) == 401
 
 
-@RUN
 async def test_what_is_no_access_token_of_this_server_is_refused(
     make_gateway: MakeGateway, provider: OIDCProvider, tmp_path: Path
 ) -> None:
@@ -130,7 +125,6 @@ async def test_what_is_no_access_token_of_this_server_is_refused(
 
 
 @pytest.mark.parametrize("number", range(2))
-@RUN
 async def test_wrong_credentials_are_the_operators_affair(
     make_gateway: MakeGateway, provider: OIDCProvider, tmp_path: Path, number: int
 ) -> None:

@@ -26,8 +26,6 @@ from tests.support.gateway import (
     problem,
 )
 
-RUN = pytest.mark.gen_test(timeout=60)
-
 # The body of the contract, and its standard representation.
 BODY = {
     "models": [
@@ -77,7 +75,6 @@ def read(response: HTTPResponse, status: int = 200) -> Any:
 # Create and read
 
 
-@RUN
 async def test_create_answers_what_it_stored_where_it_is_and_its_revision(
     gateway: Gateway, alice: User
 ) -> None:
@@ -90,7 +87,6 @@ async def test_create_answers_what_it_stored_where_it_is_and_its_revision(
     assert found.headers["ETag"] == created.headers["ETag"]
 
 
-@RUN
 async def test_a_second_create_is_refused_and_changes_nothing(alice: User) -> None:
     created = await alice.create(BODY)
     problem(await alice.create(body(prompt="Another.")), 409, "config-exists")
@@ -99,7 +95,6 @@ async def test_a_second_create_is_refused_and_changes_nothing(alice: User) -> No
     assert found.headers["ETag"] == created.headers["ETag"]
 
 
-@RUN
 async def test_of_racing_creates_one_wins(alice: User) -> None:
     answers = await asyncio.gather(*(alice.create(body(prompt=f"p{n}")) for n in range(8)))
     assert sorted(answer.code for answer in answers) == [201] + [409] * 7
@@ -107,13 +102,11 @@ async def test_of_racing_creates_one_wins(alice: User) -> None:
     assert read(await alice.read()) == read(winner, 201)
 
 
-@RUN
 async def test_create_without_a_key_stores_none(alice: User) -> None:
     await alice.create(body(entry("absent"), entry("null", key=None), entry("set", key=OPAQUE)))
     assert await alice.states() == {"absent": "unset", "null": "unset", "set": "set"}
 
 
-@RUN
 async def test_head_is_get_without_the_body(gateway: Gateway, alice: User) -> None:
     problem(await alice.read(), 404, "config-not-found")
     missing = await gateway.call("HEAD", READ_PATH, None, alice.auth)
@@ -127,7 +120,6 @@ async def test_head_is_get_without_the_body(gateway: Gateway, alice: User) -> No
             assert head.headers[name] == got.headers[name]
 
 
-@RUN
 async def test_entries_keep_their_order_and_every_character(alice: User) -> None:
     names = ["zeta", "$where", "a.b", "$$ROOT", "ünï/çødé", "日本", "\U0001f511", 'q"uo\\te']
     sent = body(*(entry(name, provider=name) for name in names), prompt="nul\0, \U0001f511\r\n$x")
@@ -136,7 +128,6 @@ async def test_entries_keep_their_order_and_every_character(alice: User) -> None
     assert read(await alice.update(sent)) == sent
 
 
-@RUN
 async def test_the_limits_themselves_are_allowed(alice: User) -> None:
     many = [entry(f"{n:03}".ljust(200, "m"), provider="p" * 64, type="t" * 32) for n in range(100)]
     assert (await alice.create(body(*many, prompt="é" * 32_768))).code == 201
@@ -146,7 +137,6 @@ async def test_the_limits_themselves_are_allowed(alice: User) -> None:
 # include
 
 
-@RUN
 @pytest.mark.parametrize(
     ("query", "added"),
     [
@@ -176,7 +166,6 @@ async def test_include_adds_what_it_names_to_every_entry(
         assert {name: model[name] for name in standard} == standard
 
 
-@RUN
 @pytest.mark.parametrize(
     "query",
     [
@@ -201,7 +190,6 @@ async def test_an_unknown_include_is_refused(gateway: Gateway, alice: User, quer
 # If-None-Match
 
 
-@RUN
 @pytest.mark.parametrize("include", [None, "apiKeyEncrypted", "keyState"])
 @pytest.mark.parametrize(
     "given", ["{etag}", "*", "W/{etag}", '"other", {etag}', '"other",W/{etag} , "more"']
@@ -221,7 +209,6 @@ async def test_what_the_client_has_already_is_not_sent_again(
         assert cache == "private, no-cache"
 
 
-@RUN
 @pytest.mark.parametrize("given", ['"other"', '"other", W/"more"', "junk", "{bare}"])
 async def test_what_the_client_has_not_is_sent(alice: User, given: str) -> None:
     etag = (await alice.create(BODY)).headers["ETag"]
@@ -229,7 +216,6 @@ async def test_what_the_client_has_not_is_sent(alice: User, given: str) -> None:
     assert read(answer) == STANDARD
 
 
-@RUN
 async def test_after_a_write_the_old_revision_is_sent_anew(alice: User) -> None:
     old = (await alice.create(BODY)).headers["ETag"]
     new = (await alice.update(BODY)).headers["ETag"]
@@ -238,7 +224,6 @@ async def test_after_a_write_the_old_revision_is_sent_anew(alice: User) -> None:
     assert (await alice.read(None, If_None_Match=new)).code == 304
 
 
-@RUN
 async def test_nothing_is_not_found_whatever_the_client_has(alice: User) -> None:
     problem(await alice.read(None, If_None_Match="*"), 404, "config-not-found")
 
@@ -246,7 +231,6 @@ async def test_nothing_is_not_found_whatever_the_client_has(alice: User) -> None
 # Update, and what becomes of the keys
 
 
-@RUN
 async def test_update_answers_what_it_stored_and_a_new_revision(alice: User) -> None:
     created = await alice.create(BODY)
     sent = body(entry("o3", paid=False), prompt="Be brief.")
@@ -258,7 +242,6 @@ async def test_update_answers_what_it_stored_and_a_new_revision(alice: User) -> 
     assert found.headers["ETag"] == updated.headers["ETag"]
 
 
-@RUN
 async def test_an_absent_key_is_kept_null_removes_it_and_a_string_replaces_it(alice: User) -> None:
     names = ("kept", "removed", "replaced", "never")
     await alice.create(body(*(entry(name, key=OPAQUE) for name in names[:3]), entry("never")))
@@ -279,7 +262,6 @@ async def test_an_absent_key_is_kept_null_removes_it_and_a_string_replaces_it(al
     assert after["replaced"] not in (None, before["replaced"])
 
 
-@RUN
 async def test_kept_keys_follow_their_entries_into_a_new_order(alice: User) -> None:
     names = ("a", "b", "c")
     await alice.create(body(*(entry(name, key=OPAQUE + name) for name in names)))
@@ -292,7 +274,6 @@ async def test_kept_keys_follow_their_entries_into_a_new_order(alice: User) -> N
     assert await alice.keys() == {"a": None, "b": before["b"], "c": None}
 
 
-@RUN
 @pytest.mark.parametrize(
     "changed",
     [entry("gpt-4o"), entry(provider="Azure"), entry(type="embedding"), entry("GPT-4")],
@@ -306,7 +287,6 @@ async def test_an_entry_of_another_name_is_new_and_has_no_key(alice: User, chang
     assert set((await alice.states()).values()) == {"unset"}
 
 
-@RUN
 async def test_a_stored_key_sent_back_is_kept_as_it_is(alice: User) -> None:
     await alice.create(body(entry("one", key=OPAQUE)))
     stored = (await alice.keys())["one"]
@@ -317,7 +297,6 @@ async def test_a_stored_key_sent_back_is_kept_as_it_is(alice: User) -> None:
     assert await alice.keys() == {"three": stored}
 
 
-@RUN
 async def test_a_stored_key_does_not_move_to_another_provider(alice: User) -> None:
     await alice.create(body(entry(key=OPAQUE)))
     before = await alice.read("apiKeyEncrypted")
@@ -330,7 +309,6 @@ async def test_a_stored_key_does_not_move_to_another_provider(alice: User) -> No
     assert (after.body, after.headers["ETag"]) == (before.body, before.headers["ETag"])
 
 
-@RUN
 async def test_a_stored_key_does_not_move_to_another_owner(alice: User, bob: User) -> None:
     await alice.create(body(entry(key=OPAQUE)))
     stolen = (await alice.keys())["gpt-4"]
@@ -341,7 +319,6 @@ async def test_a_stored_key_does_not_move_to_another_owner(alice: User, bob: Use
     assert await bob.keys() == {"gpt-4": None}
 
 
-@RUN
 async def test_a_damaged_stored_key_is_not_accepted(alice: User) -> None:
     created = await alice.create(body(entry(key=OPAQUE)))
     stored = (await alice.keys())["gpt-4"]
@@ -359,7 +336,6 @@ async def test_a_damaged_stored_key_is_not_accepted(alice: User) -> None:
     assert (await alice.read()).headers["ETag"] == created.headers["ETag"]
 
 
-@RUN
 @pytest.mark.parametrize(
     "key",
     [
@@ -385,7 +361,6 @@ async def test_a_plain_key_is_refused_and_nothing_is_stored(alice: User, key: st
     assert (await alice.read()).headers["ETag"] == created.headers["ETag"]
 
 
-@RUN
 async def test_two_entries_may_not_share_provider_type_and_model(alice: User) -> None:
     twins = body(entry(), entry("b"), entry(paid=False), entry(type="image"), entry("b"))
     document = problem(await alice.create(twins), 422, "duplicate-model")
@@ -393,7 +368,6 @@ async def test_two_entries_may_not_share_provider_type_and_model(alice: User) ->
     problem(await alice.read(), 404, "config-not-found")
 
 
-@RUN
 async def test_all_violations_are_told_in_document_order_fifty_at_most(alice: User) -> None:
     wrong = {"system_prompt": 1, "models": [{"provider": " x", "type": "Chat", "isPaid": 1}]}
     document = problem(await alice.create(wrong), 422, "schema-violation")
@@ -410,13 +384,11 @@ async def test_all_violations_are_told_in_document_order_fifty_at_most(alice: Us
     assert document["errors"][-1]["pointer"].startswith("/models/24/")
 
 
-@RUN
 @pytest.mark.parametrize("document", [[], None, "text", 1, True, {}, {"models": []}])
 async def test_json_of_another_kind_does_not_fit_the_schema(alice: User, document: Any) -> None:
     problem(await alice.create(json.dumps(document).encode()), 422, "schema-violation")
 
 
-@RUN
 async def test_a_key_whose_storage_key_is_gone_is_unreadable_and_still_kept(
     make_gateway: Callable[..., Awaitable[Gateway]], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -470,7 +442,6 @@ NOT_MATCHING = [
 ]
 
 
-@RUN
 @pytest.mark.parametrize("method", ["update", "delete"])
 @pytest.mark.parametrize("given", MATCHING)
 async def test_a_write_happens_when_if_match_names_the_revision(
@@ -481,7 +452,6 @@ async def test_a_write_happens_when_if_match_names_the_revision(
     assert answer.code == (200 if method == "update" else 204), answer.body
 
 
-@RUN
 @pytest.mark.parametrize("method", ["update", "delete"])
 @pytest.mark.parametrize("given", NOT_MATCHING)
 async def test_a_write_is_refused_when_if_match_names_another_revision(
@@ -494,7 +464,6 @@ async def test_a_write_is_refused_when_if_match_names_another_revision(
     assert (read(found), found.headers["ETag"]) == (STANDARD, etag)
 
 
-@RUN
 @pytest.mark.parametrize("method", ["update", "delete"])
 async def test_a_stale_revision_is_refused(alice: User, method: str) -> None:
     stale = (await alice.create(BODY)).headers["ETag"]
@@ -503,7 +472,6 @@ async def test_a_stale_revision_is_refused(alice: User, method: str) -> None:
     assert (await conditional(alice, method, current)).code in (200, 204)
 
 
-@RUN
 async def test_if_match_may_come_in_two_lines(gateway: Gateway, alice: User) -> None:
     etag = (await alice.create(BODY)).headers["ETag"]
     headers = HTTPHeaders({**alice.auth, "If-Match": '"other"'})
@@ -511,7 +479,6 @@ async def test_if_match_may_come_in_two_lines(gateway: Gateway, alice: User) -> 
     assert (await gateway.call("DELETE", DELETE_PATH, None, headers)).code == 204
 
 
-@RUN
 @pytest.mark.parametrize("given", [None, "*", '"any"', "junk"])
 @pytest.mark.parametrize("method", ["update", "delete"])
 async def test_where_there_is_nothing_a_write_is_not_found(
@@ -521,7 +488,6 @@ async def test_where_there_is_nothing_a_write_is_not_found(
     problem(await alice.read(), 404, "config-not-found")
 
 
-@RUN
 async def test_of_racing_writers_that_send_if_match_one_wins(alice: User) -> None:
     etag = (await alice.create(BODY)).headers["ETag"]
     answers = await asyncio.gather(
@@ -542,7 +508,6 @@ async def conditional(user: User, method: str, if_match: str | None) -> HTTPResp
 # Delete
 
 
-@RUN
 async def test_after_a_delete_there_is_nothing_until_the_next_create(alice: User) -> None:
     created = await alice.create(BODY)
     deleted = await alice.delete()
@@ -560,7 +525,6 @@ async def test_after_a_delete_there_is_nothing_until_the_next_create(alice: User
 # Owners
 
 
-@RUN
 async def test_two_owners_never_see_or_touch_what_is_the_others(alice: User, bob: User) -> None:
     alices, bobs = body(entry("a", key=OPAQUE), prompt="A"), body(entry("b"), prompt="B")
     assert (await alice.create(alices)).code == 201
@@ -577,7 +541,6 @@ async def test_two_owners_never_see_or_touch_what_is_the_others(alice: User, bob
     assert await alice.states() == {"a": "set"}
 
 
-@RUN
 async def test_the_owner_is_the_tokens_and_never_the_requests(
     gateway: Gateway, alice: User, bob: User
 ) -> None:
@@ -591,7 +554,6 @@ async def test_the_owner_is_the_tokens_and_never_the_requests(
 # Headers
 
 
-@RUN
 async def test_every_answer_says_how_it_may_be_kept(gateway: Gateway, alice: User) -> None:
     calls: list[tuple[str, str, Any, str]] = [
         ("POST", CREATE_PATH, BODY, "private, no-cache"),
@@ -614,7 +576,6 @@ async def test_every_answer_says_how_it_may_be_kept(gateway: Gateway, alice: Use
         assert not [name for name in answer.headers if name.startswith("Access-Control-")]
 
 
-@RUN
 async def test_anyone_may_read_the_openapi_document(gateway: Gateway) -> None:
     answer = await gateway.call("GET", OPENAPI_PATH)
     document = read(answer)
@@ -635,7 +596,6 @@ def declared(gateway: Gateway) -> list[tuple[str, str]]:
     ]
 
 
-@RUN
 async def test_no_answer_ever_holds_the_key_that_was_submitted(
     gateway: Gateway, alice: User, bob: User
 ) -> None:

@@ -8,12 +8,10 @@ import pytest
 
 from tests.support.gateway import Gateway
 
-RUN = pytest.mark.gen_test(timeout=60)
 NAMES = ("ai-config-client.js", "ai-config-settings.js", "ai-config-settings.css")
 TYPES = {"js": "text/javascript; charset=utf-8", "css": "text/css; charset=utf-8"}
 
 
-@RUN
 @pytest.mark.parametrize("name", NAMES)
 async def test_a_stable_path_leads_to_one_that_is_cached_for_a_year(
     gateway: Gateway, name: str
@@ -36,7 +34,6 @@ async def test_a_stable_path_leads_to_one_that_is_cached_for_a_year(
         assert file.headers["X-Content-Type-Options"] == "nosniff"
 
 
-@RUN
 async def test_all_that_a_module_imports_is_served_beside_it(gateway: Gateway) -> None:
     paths = set(gateway.routes())
     modules = [path for path in paths if path.startswith("/api/v1/web/") and path.endswith(".js")]
@@ -47,7 +44,6 @@ async def test_all_that_a_module_imports_is_served_beside_it(gateway: Gateway) -
                 assert f"{path.rpartition('/')[0]}/{name}" in paths
 
 
-@RUN
 async def test_the_files_name_no_address(gateway: Gateway) -> None:
     """They ask for nothing but what lies beside them and what their host gives them."""
     for path in gateway.routes():

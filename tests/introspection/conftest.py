@@ -40,16 +40,6 @@ def clocks() -> Clocks:
 
 
 @pytest.fixture
-def server(io_loop: IOLoop) -> Iterator[ScriptedServer]:
-    async def start() -> ScriptedServer:
-        return ScriptedServer()
-
-    started = io_loop.run_sync(start)
-    yield started
-    io_loop.run_sync(started.stop)
-
-
-@pytest.fixture
 def make(
     io_loop: IOLoop, server: ScriptedServer, clocks: Clocks, caplog: pytest.LogCaptureFixture
 ) -> Iterator[Make]:

@@ -11,9 +11,6 @@ from pymongo import MongoClient
 
 from aiconfig_plugin.keys.keyring_file import create_keyring
 from aiconfig_plugin.store.repository import COLLECTION
-from tests.integration.conftest import gateway, make_gateway
-
-__all__ = ["gateway", "make_gateway"]
 
 
 @pytest.fixture

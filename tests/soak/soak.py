@@ -24,8 +24,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from aiconfig_plugin.demo.mongod import free_port
 from tests.faults.load import body, value_of
+from tests.support.issuer import Issuer
 from tests.support.replica_set import ReplicaSet
-from tests.support.served import Issuer, Served
+from tests.support.served import Served
 
 PROCESSES = 2
 MIB = 1024 * 1024

@@ -14,21 +14,16 @@ from typing import Any
 from tornado.httpclient import AsyncHTTPClient, HTTPResponse
 from tornado.httpserver import HTTPServer
 from tornado.httputil import HTTPHeaders
-from tornado.netutil import bind_sockets
 from tornado.routing import URLSpec
 from tornado.testing import bind_unused_port
 from tornado.web import Application
 
-from aiconfig_plugin import AIConfigPlugin, Settings
-from aiconfig_plugin.demo.authorization_server import AuthorizationServer
-from aiconfig_plugin.demo.oauth_handlers import application
+from aiconfig_plugin import AIConfigPlugin, Principal, Settings
 from aiconfig_plugin.errors import AIConfigError
 from aiconfig_plugin.keys.keyring_file import create_keyring
+from tests.support.issuer import BOTH, CLIENT_ID, CLIENT_SECRET, READ, USERS, WRITE, Issuer, bearer
 
-READ, WRITE = "ai-config:read", "ai-config:write"
-BOTH = f"{READ} {WRITE}"
-USERS = {"alice": "wonderland", "bob": "builder"}
-CLIENT_ID, CLIENT_SECRET = "gateway", "s:e%c+r et/é"
+__all__ = ["BOTH", "CLIENT_ID", "CLIENT_SECRET", "READ", "USERS", "WRITE", "Gateway", "bearer"]
 
 API = "/api/v1"
 CREATE_PATH = f"{API}/create/ai-model-config"
@@ -74,7 +69,7 @@ class Gateway:
     """An authorization server, the plugin, and a Tornado application that it is mounted in.
 
     ``routes`` and ``app_settings`` make the application, ``http`` the server; further keywords
-    are settings of the plugin.
+    are settings of the plugin. With ``authenticate`` it does not ask the authorization server.
     """
 
     def __init__(
@@ -90,27 +85,18 @@ class Gateway:
         authenticate: Any = None,
         **settings: Any,
     ) -> None:
-        self._issuer_socket, self._issuer_port = bind_unused_port()
         self._socket, self.port = bind_unused_port()
-        self.issuer = f"http://127.0.0.1:{self._issuer_port}"
         self.url = f"http://127.0.0.1:{self.port}"
-        self.authorization_server = AuthorizationServer(
-            self.issuer,
-            gateway_client=(CLIENT_ID, CLIENT_SECRET),
-            users=USERS,
-            redirect_uris=[f"{self.url}/"],
-        )
-        self._issuer_http: HTTPServer | None = None
+        self._issuer = Issuer(redirect_uri=f"{self.url}/")
+        self.issuer = self._issuer.url
+        self.authorization_server = self._issuer.server
         if not keyring.exists():
             create_keyring(keyring)
         given = {
             "mongodb_uri": mongodb_uri,
             "mongodb_database": database_name,
             "keyring": keyring,
-            "issuer": self.issuer,
-            "introspection_endpoint": f"{self.issuer}/introspect",
-            "client_id": CLIENT_ID,
-            "client_secret": CLIENT_SECRET,
+            **(self._issuer.settings if authenticate is None else {}),
             **settings,
         }
         self.settings = Settings(**given)
@@ -119,7 +105,9 @@ class Gateway:
         self.http = HTTPServer(self.app, **(http or {}))
 
     async def start(self, *, mount: bool = True) -> None:
-        self.client = AsyncHTTPClient(force_instance=True, defaults={"request_timeout": 60})
+        self.client = AsyncHTTPClient(
+            force_instance=True, max_clients=2000, defaults={"request_timeout": 60}
+        )
         self.start_authorization_server()
         if mount:
             self.plugin.mount(self.app)
@@ -133,26 +121,18 @@ class Gateway:
         await self.stop_authorization_server()
         self.client.close()
         self._socket.close()
-        self._issuer_socket.close()
 
     def start_authorization_server(self) -> None:
-        if self._issuer_socket.fileno() < 0:
-            [self._issuer_socket] = bind_sockets(self._issuer_port, "127.0.0.1")
-        self._issuer_http = HTTPServer(application(self.authorization_server))
-        self._issuer_http.add_socket(self._issuer_socket)
+        self._issuer.start()
 
     async def stop_authorization_server(self) -> None:
-        if self._issuer_http is not None:
-            self._issuer_http.stop()
-            await self._issuer_http.close_all_connections()
-            self._issuer_http = None
+        await self._issuer.stop()
 
     def token(self, user: str = "alice", scope: str = BOTH) -> str:
-        token: str = self.authorization_server.issue(user, scope)["access_token"]
-        return token
+        return self._issuer.token(user, scope)
 
     def auth(self, user: str = "alice", scope: str = BOTH) -> dict[str, str]:
-        return {"Authorization": f"Bearer {self.token(user, scope)}"}
+        return self._issuer.auth(user, scope)
 
     def user(self, name: str) -> User:
         return User(self, self.auth(name))
@@ -163,7 +143,11 @@ class Gateway:
         return {path: spec for path, spec in specs.items() if path is not None}
 
     async def call(
-        self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None
+        self,
+        method: str,
+        path: str = READ_PATH,
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
     ) -> HTTPResponse:
         """Send a request as it is told; ``body`` is sent as JSON unless it is bytes."""
         sent = HTTPHeaders(headers or {})
@@ -242,6 +226,11 @@ class User:
     ) -> HTTPResponse:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         return await self.gateway.call(method, path, body, {**self.auth, **named})
+
+
+async def nobody(_request: Any) -> Principal:
+    """An ``authenticate`` for a gateway that no request reaches."""
+    raise AssertionError("no request of this test gets this far")
 
 
 def problem(response: HTTPResponse | RawResponse, status: int, code: str) -> dict[str, Any]:

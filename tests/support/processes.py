@@ -10,18 +10,15 @@ import subprocess
 import sysconfig
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tornado.httpserver import HTTPServer
-from tornado.testing import bind_unused_port
 
 from aiconfig_plugin.demo.authorization_server import AuthorizationServer
-from aiconfig_plugin.demo.oauth_handlers import application
-from tests.support.gateway import CLIENT_ID, CLIENT_SECRET, USERS
+from tests.support.issuer import Issuer, settings_at
 
 PATIENCE = 60.0
 """Seconds after which a process that does not do what is waited for fails the test."""
@@ -35,7 +32,7 @@ def aiconfig() -> str:
 
 
 def need(tool: str) -> str:
-    """Return the path of a tool, or skip; REQUIRE_EVERY_TOOL makes that a failure."""
+    """Return the path of a tool, or skip the test; REQUIRE_EVERY_TOOL makes that a failure."""
     found = shutil.which(tool)
     if found is None:
         if os.environ.get("REQUIRE_EVERY_TOOL"):
@@ -119,39 +116,26 @@ def program(command: Sequence[str], env: Mapping[str, str], directory: Path) -> 
 
 @contextmanager
 def authorization_server() -> Iterator[AuthorizationServer]:
-    """An authorization server in a thread of its own."""
-    listener, port = bind_unused_port()
-    server = AuthorizationServer(
-        f"http://127.0.0.1:{port}",
-        gateway_client=(CLIENT_ID, CLIENT_SECRET),
-        users=USERS,
-        redirect_uris=[f"http://127.0.0.1:{port}/callback"],
-    )
+    """An authorization server in a thread of its own, for tests without a loop."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
 
-    async def serve() -> HTTPServer:
-        http = HTTPServer(application(server))
-        http.add_socket(listener)
-        return http
+    def run(work: Coroutine[Any, Any, None]) -> None:
+        asyncio.run_coroutine_threadsafe(work, loop).result(PATIENCE)
 
-    async def end(http: HTTPServer) -> None:
-        http.stop()
-        await http.close_all_connections()
+    async def start() -> None:
+        issuer.start()
 
-    def run(coroutine: Any) -> Any:
-        return asyncio.run_coroutine_threadsafe(coroutine, loop).result(PATIENCE)
-
-    http = run(serve())
+    issuer = Issuer()
+    run(start())
     try:
-        yield server
+        yield issuer.server
     finally:
-        run(end(http))
+        run(issuer.stop())
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
-        listener.close()
 
 
 def settings_for(
@@ -162,8 +146,5 @@ def settings_for(
         "mongodb_uri": mongodb_uri,
         "mongodb_database": database,
         "keyring": str(keyring),
-        "issuer": server.issuer,
-        "introspection_endpoint": f"{server.issuer}/introspect",
-        "client_id": CLIENT_ID,
-        "client_secret": CLIENT_SECRET,
+        **settings_at(server.issuer),
     }

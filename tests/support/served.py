@@ -1,4 +1,4 @@
-"""``aiconfig serve`` in processes of its own, beside an authorization server in this one."""
+"""``aiconfig serve`` as a process of its own."""
 
 from __future__ import annotations
 
@@ -12,50 +12,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
-from tornado.httpserver import HTTPServer
-from tornado.netutil import bind_sockets
-from tornado.testing import bind_unused_port
-
-from aiconfig_plugin.demo.authorization_server import AuthorizationServer
 from aiconfig_plugin.demo.mongod import free_port
-from aiconfig_plugin.demo.oauth_handlers import application
 from aiconfig_plugin.keys.keyring_file import create_keyring
+from tests.support.issuer import settings_at
+from tests.support.processes import environment
 
-CLIENT = ("gateway", "s:e%c+r et/é")
-BOTH = "ai-config:read ai-config:write"
 START_TIMEOUT = 40.0
 PREFIX = "/api/v1"
-
-
-class Issuer:
-    """An authorization server on the loopback interface, with as many users as are asked for."""
-
-    def __init__(self, users: Sequence[str]) -> None:
-        self._socket, port = bind_unused_port()
-        self.url = f"http://127.0.0.1:{port}"
-        self._server = AuthorizationServer(
-            self.url, gateway_client=CLIENT, users=dict.fromkeys(users, "secret"), redirect_uris=[]
-        )
-        self._http = HTTPServer(application(self._server))
-
-    def start(self) -> None:
-        self._http.add_socket(self._socket)
-
-    async def stop(self) -> None:
-        self._http.stop()
-        await self._http.close_all_connections()
-
-    async def pause(self) -> None:
-        """As :meth:`stop`; :meth:`resume` brings it back at the same place."""
-        await self.stop()
-
-    def resume(self) -> None:
-        [self._socket] = bind_sockets(int(self.url.rpartition(":")[2]), "127.0.0.1")
-        self._http = HTTPServer(application(self._server))
-        self.start()
-
-    def auth(self, user: str) -> dict[str, str]:
-        return {"Authorization": f"Bearer {self._server.issue(user, BOTH)['access_token']}"}
 
 
 class Served:
@@ -77,18 +40,12 @@ class Served:
         keyring = data / "keyring.json"
         if not keyring.exists():
             create_keyring(keyring)
-        given = {
-            "MONGODB_URI": mongodb_uri,
-            "MONGODB_DATABASE": database,
-            "KEYRING": str(keyring),
-            "ISSUER": issuer,
-            "INTROSPECTION_ENDPOINT": f"{issuer}/introspect",
-            "CLIENT_ID": CLIENT[0],
-            "CLIENT_SECRET": CLIENT[1],
-            **settings,
-        }
-        inherited = {k: v for k, v in os.environ.items() if not k.startswith("AICONFIG_")}
-        self._environ = {**inherited, **{f"AICONFIG_{k}": v for k, v in given.items()}}
+        self._environ = environment(
+            mongodb_uri=mongodb_uri,
+            mongodb_database=database,
+            keyring=str(keyring),
+            **{**settings_at(issuer), **settings},
+        )
         self._command = command or [
             *(sys.executable, "-m", "aiconfig_plugin", "serve"), *("--port", str(self.port))
         ]  # fmt: skip
