@@ -14,14 +14,17 @@ from tornado.httputil import HTTPServerRequest
 from tornado.routing import URLSpec
 from tornado.web import Application
 
+from aiconfig_plugin.catalog import load_catalog, load_shared_keys
 from aiconfig_plugin.domain import (
     AIConfigService,
     Authenticator,
+    Catalog,
     Owner,
     Principal,
     Repository,
     ResolvedModel,
     Rotation,
+    SecretStr,
     rotate,
     unreadable_keys,
     verify_keyring,
@@ -246,3 +249,9 @@ def open_repository(settings: Settings, database: Any = None) -> Repository:
     return MongoRepository.connect(
         settings.mongodb_uri, settings.mongodb_database, driver=settings.mongodb_driver
     )
+
+
+def open_catalog(settings: Settings) -> tuple[Catalog, Mapping[str, SecretStr]]:
+    """Return the catalogue and the shared keys of the settings; without files, none of them."""
+    catalog = load_catalog(settings.catalog) if settings.catalog else Catalog()
+    return catalog, load_shared_keys(settings.shared_keys) if settings.shared_keys else {}

@@ -13,6 +13,7 @@ import click
 from tornado.netutil import bind_sockets
 from tornado.web import Application
 
+from aiconfig_plugin.cli.catalog import catalog_command, summary
 from aiconfig_plugin.cli.keys import keyring_command, rotate_command, seal_command
 from aiconfig_plugin.cli.serving import DrainingServer
 from aiconfig_plugin.domain import unreadable_keys, verify_keyring
@@ -26,7 +27,7 @@ from aiconfig_plugin.errors import (
 )
 from aiconfig_plugin.http import openapi_json
 from aiconfig_plugin.introspection import IntrospectionAuthenticator
-from aiconfig_plugin.plugin import AIConfigPlugin, open_repository, open_vault
+from aiconfig_plugin.plugin import AIConfigPlugin, open_catalog, open_repository, open_vault
 from aiconfig_plugin.settings import Settings, variable
 
 
@@ -67,6 +68,7 @@ def command() -> None:
 
 
 command.add_command(keyring_command)
+command.add_command(catalog_command)
 command.add_command(seal_command)
 command.add_command(rotate_command)
 
@@ -169,6 +171,8 @@ async def _run_check() -> int:
         "store": _check_store,
         "authorization server": _check_authorization_server,
     }
+    if settings.catalog or settings.shared_keys:
+        checks["catalogue"] = _check_catalog
     failed = 0
     for name, check in checks.items():
         try:
@@ -186,6 +190,17 @@ def _report(name: str, text: str) -> None:
 async def _check_keyring(settings: Settings) -> str:
     open_vault(settings)
     return "OK"
+
+
+async def _check_catalog(settings: Settings) -> str:
+    catalog, keys = open_catalog(settings)
+    unused = sorted(name for name in keys if catalog.shared_key(name) == "never")
+    if unused:
+        raise ConfigurationError(
+            f"{variable('shared_keys')} has a key for {', '.join(unused)}, whose sharedKey in "
+            f"{variable('catalog')} is never."
+        )
+    return f"OK; {summary(catalog)}; shared keys: {', '.join(keys) or 'none'}"
 
 
 async def _check_store(settings: Settings) -> str:
