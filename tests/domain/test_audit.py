@@ -19,7 +19,6 @@ from aiconfig_plugin.errors import (
     RevisionMismatch,
 )
 from aiconfig_plugin.testing import InMemoryRepository
-from tests.support.incoming import RUN
 
 ALICE = Owner("https://issuer.example", "alice")
 KEYS = Submission(
@@ -51,7 +50,6 @@ def trail(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
     return caplog
 
 
-@RUN
 @pytest.mark.parametrize(
     ("use", "error", "action", "client", "changed"),
     [
@@ -107,7 +105,6 @@ async def test_a_refusal_is_one_record_with_its_code_and_places(
     }
 
 
-@RUN
 async def test_what_is_no_refusal_of_keys_or_revision_leaves_none(
     trail: pytest.LogCaptureFixture,
 ) -> None:
