@@ -16,6 +16,19 @@ export const KEY_STATUS = {
 
 /** @typedef {{changed: () => void, move: (by: -1 | 1) => void, remove: () => void}} Callbacks */
 
+/**
+ * A field that is masked and that password managers ignore: Chrome offers to save what is in a
+ * password field, and looks it up among leaked passwords, whatever its autocomplete attribute says.
+ */
+const SECRET = {
+  type: CSS.supports("-webkit-text-security", "disc") ? "text" : "password",
+  autocomplete: "one-time-code",
+  autocapitalize: "none",
+  "data-1p-ignore": true,
+  "data-bwignore": true,
+  "data-lpignore": "true",
+};
+
 let lastId = 0;
 
 export class EntryView {
@@ -135,8 +148,7 @@ export class EntryView {
   }
 
   #key() {
-    const control = h("input", { type: "password", name: "apiKey", autocomplete: "off" });
-    control.spellcheck = false;
+    const control = h("input", { ...SECRET, name: "apiKey", spellcheck: "false" });
     control.addEventListener("input", () => {
       this.#entry.newKey = control.value;
       this.#entry.newKeyProvider = this.#entry.provider.trim();

@@ -14,6 +14,13 @@ const PROVIDERS = [
 ];
 const TYPES = ["chat", "completion", "embedding", "image", "audio"];
 
+/** @type {Notice} */
+const INSECURE = {
+  tone: "warning",
+  title: "API keys cannot be saved on this page",
+  text: "Browsers encrypt only on pages that are loaded over https or from this computer.",
+};
+
 const count = new Intl.NumberFormat("en");
 
 /**
@@ -38,7 +45,7 @@ export class SettingsView {
   #loading = h("p", { class: "loading", hidden: true }, "Loading your settings…");
   #none = h("p", { class: "none" }, "No models yet. Add your first model.");
   #state = h("p", { class: "state" });
-  #counter = h("span", { class: "counter" });
+  #counter = h("span", { class: "counter", dir: "ltr" });
   #list = h("ol", { role: "list" });
   #form;
   #discard;
@@ -157,6 +164,7 @@ export class SettingsView {
           { class: "hint" },
           "The first matching model is used. Keys are encrypted before they leave this page.",
         ),
+        ...(globalThis.isSecureContext ? [] : [renderNotice(INSECURE)]),
         this.#none,
         this.#list,
         this.add,

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect, sync_playwright
 
 from aiconfig_plugin.store.repository import MongoRepository
 from tests.browser.helpers import DemoServers, ElementPage, User
@@ -52,13 +52,18 @@ def servers(demo_servers: DemoServers) -> DemoServers:
 
 
 @pytest.fixture(scope="package")
-def browser() -> Iterator[Browser]:
-    program = tool("chromium", "google-chrome")
+def playwright() -> Iterator[Playwright]:
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
         expect.set_options(timeout=10_000)
-        yield browser
-        browser.close()
+        yield playwright
+
+
+@pytest.fixture(scope="package")
+def browser(playwright: Playwright) -> Iterator[Browser]:
+    program = tool("chromium", "google-chrome")
+    browser = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
+    yield browser
+    browser.close()
 
 
 @pytest.fixture

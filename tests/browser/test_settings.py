@@ -64,7 +64,7 @@ def test_a_key_is_sealed_in_the_page_and_used_by_the_gateway(
     alice.entry().get_by_role("switch").check()
     alice.save()
     expect(key_badge(alice)).to_have_text("Set")
-    expect(alice.entry().locator("input[type=password]")).to_be_hidden()
+    expect(alice.entry().locator("input[name=apiKey]")).to_be_hidden()
 
     [body] = recorder.bodies()
     [entry] = body["models"]
@@ -88,7 +88,7 @@ def test_settings_survive_a_reload_and_keys_are_not_shown(alice: User) -> None:
     expect(alice.prompt).to_have_value("Be brief.")
     expect(key_badge(alice, 1)).to_have_text("Set")
     expect(key_badge(alice, 2)).to_have_text("Not set")
-    assert alice.entry(1).locator("input[type=password]").input_value() == ""
+    assert alice.entry(1).locator("input[name=apiKey]").input_value() == ""
     expect(alice.page.get_by_text("All changes are saved")).to_be_visible()
 
 
