@@ -189,16 +189,23 @@ class KeyNotAccepted(UnprocessableBody):
     """A sealed or stored key does not open for this owner and this provider.
 
     ``reason`` tells the ways of failing apart; it is for the log and not for the client.
+    ``unverifiable`` is true of a stored key whose wrapping key is not on the keyring.
     """
 
     code = "key-not-accepted"
     title = "An encrypted API key cannot be accepted"
 
     def __init__(
-        self, detail: str, violations: Iterable[Violation] = (), *, reason: str = ""
+        self,
+        detail: str,
+        violations: Iterable[Violation] = (),
+        *,
+        reason: str = "",
+        unverifiable: bool = False,
     ) -> None:
         super().__init__(detail, violations)
         self.reason = reason
+        self.unverifiable = unverifiable
 
 
 class KeyRequired(UnprocessableBody):

@@ -145,7 +145,7 @@ class AIConfigPlugin:
     async def _verify_keyring(self) -> None:
         kids = await self._repository.kids()
         await verify_keyring(self._repository, self._vault, kids)
-        if not all(map(self._vault.holds, kids)):
+        if not all(map(self._vault.has_key, kids)):
             counts = await self._repository.count_by_kid()
             for kid, count in unreadable_keys(counts, self._vault).items():
                 logger.warning(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
@@ -62,7 +61,7 @@ class InMemoryRepository:
 
     async def wrapped_by(self, kid: str, *, after: str = "", limit: int) -> Sequence[StoredConfig]:
         found = [
-            StoredConfig(_id(owner), owner, config)
+            StoredConfig(owner.digest(), owner, config)
             for owner, config in self._stored.items()
             if any(entry.key and entry.key.kid == kid for entry in config.models)
         ]
@@ -71,7 +70,7 @@ class InMemoryRepository:
 
     async def rewrap(self, rewrappings: Sequence[Rewrapping]) -> int:
         changed = 0
-        owners = {_id(owner): owner for owner in self._stored}
+        owners = {owner.digest(): owner for owner in self._stored}
         for rewrapping in rewrappings:
             owner = owners.get(rewrapping.id)
             current = self._stored.get(owner) if owner else None
@@ -97,7 +96,3 @@ class InMemoryRepository:
         if if_match is not None and current.revision not in if_match:
             raise RevisionMismatch
         return current
-
-
-def _id(owner: Owner) -> str:
-    return json.dumps([owner.issuer, owner.subject])

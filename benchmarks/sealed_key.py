@@ -12,13 +12,13 @@ from cryptography.hazmat.primitives.kdf.concatkdf import ConcatKDFHash
 from cryptography.hazmat.primitives.keywrap import aes_key_wrap
 
 from aiconfig_plugin.client import seal
-from aiconfig_plugin.domain import Owner
+from aiconfig_plugin.domain import Destination, Owner
 from aiconfig_plugin.keys import Vault, load_keyring
 from benchmarks.dataset import API_KEY
 from benchmarks.environment import ISSUER, Environment
 from benchmarks.rounds import Results, in_turn, seconds
 
-PROVIDER = "OpenAI"
+OPENAI = Destination("OpenAI")
 CURVE = ec.SECP256R1()
 OTHER_INFO, HEADER = bytes(96), bytes(240)  # as long as those of a sealed key
 
@@ -39,8 +39,8 @@ def measure_sealed_key(env: Environment) -> Results:
 def ours(env: Environment) -> Callable[[], object]:
     vault = Vault(load_keyring(env.keyring))
     owner = Owner(ISSUER, "sealed key")
-    sealed = seal(vault.recipient(owner), API_KEY, provider=PROVIDER)
-    return lambda: vault.admit(owner, PROVIDER, sealed)
+    sealed = seal(vault.recipient(owner), API_KEY, provider=OPENAI.provider)
+    return lambda: vault.accept_submitted_key(owner, OPENAI, sealed)
 
 
 def bare() -> Callable[[], object]:

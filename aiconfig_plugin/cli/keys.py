@@ -191,7 +191,7 @@ async def _rotate(*, dry_run: bool) -> int:
                 click.echo(f"{kid}  {count} stored keys  {_key_status(vault, kid)}")
             return 0
         others = await count_others(repository, vault)
-        total = sum(count for kid, count in others.items() if vault.holds(kid))
+        total = sum(count for kid, count in others.items() if vault.has_key(kid))
         with _progress(total) as progress:
             done = await rotate(repository, vault, progress=progress)
     finally:
@@ -205,7 +205,7 @@ async def _rotate(*, dry_run: bool) -> int:
 def _key_status(vault: Vault, kid: str) -> str:
     if kid == vault.primary:
         return "primary"
-    return "on the keyring" if vault.holds(kid) else "NOT on the keyring"
+    return "on the keyring" if vault.has_key(kid) else "NOT on the keyring"
 
 
 @contextmanager

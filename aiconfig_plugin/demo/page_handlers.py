@@ -15,6 +15,10 @@ from aiconfig_plugin import AIConfigError, AIConfigPlugin, Principal
 from aiconfig_plugin.errors import InsufficientScope, InvalidParameter
 
 _PAGE = resources.files("aiconfig_plugin.demo") / "page"
+_OPAQUE = (
+    "The stored API key is ciphertext that this gateway cannot decrypt, so it is no key that a "
+    "provider would accept. Enter the API key again."
+)
 _TYPES = {"js": "text/javascript", "css": "text/css"}
 
 
@@ -103,6 +107,10 @@ class AskHandler(_HostHandler):
     async def post(self) -> None:
         message = _message(self.request.body)
         chosen = await self.plugin.resolve(self.principal.subject or "")
+        if chosen.key_form == "opaque":
+            self.set_status(409)
+            self.finish({"error": _OPAQUE})
+            return
         headers = {"Content-Type": "application/json"}
         if chosen.api_key is not None:
             headers["Authorization"] = f"Bearer {chosen.api_key.get_secret_value()}"

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from typing import Any, Literal, TypeAlias, TypeVar, cast
 
-from aiconfig_plugin.domain.model import AIConfig, ModelEntry, Owner
+from aiconfig_plugin.domain.model import AIConfig, Owner
 from aiconfig_plugin.errors import AIConfigError
 
 Action: TypeAlias = Literal["create", "read-keys", "update", "delete", "resolve", "retire"]
@@ -86,15 +86,15 @@ def changed_pointers(before: AIConfig, after: AIConfig) -> list[str]:
 
     ``/models`` stands for an entry that is gone, and for another order.
     """
-    old = {_identity(entry): entry for entry in before.models}
-    new = [_identity(entry) for entry in after.models]
+    old = {entry.identity: entry for entry in before.models}
+    new = [entry.identity for entry in after.models]
     pointers = []
     if [identity for identity in old if identity in new] != [i for i in new if i in old] or any(
         identity not in new for identity in old
     ):
         pointers.append("/models")
     for number, entry in enumerate(after.models):
-        previous = old.get(_identity(entry))
+        previous = old.get(entry.identity)
         if previous is None:
             pointers.append(f"/models/{number}")
             continue
@@ -105,7 +105,3 @@ def changed_pointers(before: AIConfig, after: AIConfig) -> list[str]:
     if after.system_prompt != before.system_prompt:
         pointers.append("/system_prompt")
     return pointers
-
-
-def _identity(entry: ModelEntry) -> tuple[str, str, str]:
-    return entry.provider, entry.type, entry.model

@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 import enum
+import json
+from base64 import urlsafe_b64encode
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from hashlib import sha256
+from typing import Any, Final, Literal, TypeAlias
+
+Identity: TypeAlias = tuple[str, str, str]
+
+_TO_JSON: Final = {
+    ascii_only: json.JSONEncoder(ensure_ascii=ascii_only, separators=(",", ":")).encode
+    for ascii_only in (True, False)
+}
 
 MAX_API_KEY_BYTES: Final = 4096
 """Of an API key in plain text, as UTF-8."""
@@ -17,6 +27,15 @@ class Owner:
 
     issuer: str
     subject: str
+
+    def digest(self, *more: str, ascii_only: bool = True) -> str:
+        """Return a digest that no other owner shares, nor this one together with other ``more``.
+
+        It is the SHA-256, in base64url, of a JSON array, which has only one reading.
+        ``ascii_only`` escapes what is not ASCII: stores hold digests of either spelling.
+        """
+        array = _TO_JSON[ascii_only]([self.issuer, self.subject, *more])
+        return urlsafe_b64encode(sha256(array.encode()).digest()).rstrip(b"=").decode()
 
 
 @dataclass(frozen=True)
@@ -39,6 +58,22 @@ class Principal:
         object.__setattr__(self, "scopes", frozenset(scopes))
 
 
+KeyForm: TypeAlias = Literal["plain", "opaque"]
+"""What a stored key opens to: the provider's API key, or ciphertext that the client brought."""
+
+
+@dataclass(frozen=True)
+class Destination:
+    """Where an API key goes: to a provider, at an ``origin`` where the owner has given one."""
+
+    provider: str
+    origin: str | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (self.provider,) if self.origin is None else (self.provider, self.origin)
+
+
 @dataclass(frozen=True)
 class StoredKey:
     """An API key at rest: a compact JWE (RFC 7516) and the ``kid`` of the key that wraps it."""
@@ -48,13 +83,28 @@ class StoredKey:
 
 
 @dataclass(frozen=True)
-class ModelEntry:
-    """One model of a configuration; ``key`` is None where no API key is stored."""
+class Model:
+    """One model of a provider, as its user describes it."""
 
     provider: str
     type: str
     model: str
     is_paid: bool
+
+    @property
+    def identity(self) -> Identity:
+        """What no two entries of a configuration share."""
+        return self.provider, self.type, self.model
+
+    @property
+    def destination(self) -> Destination:
+        return Destination(self.provider)
+
+
+@dataclass(frozen=True)
+class ModelEntry(Model):
+    """One entry of a configuration; ``key`` is None where no API key is stored."""
+
     key: StoredKey | None = None
     label: str | None = None
     enabled: bool | None = None
@@ -74,11 +124,11 @@ class AIConfig:
         """Return this with the keys that ``before`` has for the entries at ``positions``."""
         if not positions:
             return self
-        keys = {(entry.provider, entry.type, entry.model): entry.key for entry in before.models}
+        keys = {entry.identity: entry.key for entry in before.models}
         models = list(self.models)
         for position in positions:
             entry = models[position]
-            key = keys.get((entry.provider, entry.type, entry.model))
+            key = keys.get(entry.identity)
             if key is not None:
                 models[position] = replace(entry, key=key)
         return replace(self, models=tuple(models))
@@ -109,15 +159,17 @@ class SecretStr:
 
 
 @dataclass(frozen=True)
-class ResolvedModel:
-    """What the gateway needs for a call of its own. ``api_key`` is None where none is stored."""
+class ResolvedModel(Model):
+    """What the gateway needs for a call of its own. ``api_key`` is None where none is stored.
 
-    provider: str
-    type: str
-    model: str
-    is_paid: bool
+    Where ``key_form`` is ``"opaque"``, ``api_key`` is what the client sent as ciphertext of its
+    own: no provider takes it. Ciphertext that was stored before forms were remembered counts as
+    ``"plain"``.
+    """
+
     api_key: SecretStr | None
     system_prompt: str = field(repr=False)
+    key_form: KeyForm | None = None
 
 
 class Absent(enum.Enum):
@@ -130,13 +182,9 @@ ABSENT: Final = Absent.ABSENT
 
 
 @dataclass(frozen=True)
-class SubmittedEntry:
+class SubmittedEntry(Model):
     """One entry of a request body. ``api_key_encrypted`` tells absent, null and a value apart."""
 
-    provider: str
-    type: str
-    model: str
-    is_paid: bool
     api_key_encrypted: str | Absent | None = field(default=ABSENT, repr=False)
 
     @property

@@ -6,7 +6,16 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from aiconfig_plugin.domain.model import AIConfig, KeyState, Owner, Principal, SecretStr, StoredKey
+from aiconfig_plugin.domain.model import (
+    AIConfig,
+    Destination,
+    KeyForm,
+    KeyState,
+    Owner,
+    Principal,
+    SecretStr,
+    StoredKey,
+)
 
 if TYPE_CHECKING:
     from tornado.httputil import HTTPServerRequest
@@ -102,23 +111,25 @@ class KeyVault(Protocol):
     def primary(self) -> str:
         """The ``kid`` of the storage key that encrypts."""
 
-    def holds(self, kid: str) -> bool:
+    def has_key(self, kid: str) -> bool:
         """Tell whether the storage key ``kid`` is on the keyring."""
 
-    def admit(self, owner: Owner, provider: str, submitted: str) -> StoredKey:
-        """Return what to store for a submitted ``apiKeyEncrypted``.
+    def accept_submitted_key(
+        self, owner: Owner, destination: Destination, submitted: str
+    ) -> StoredKey:
+        """Return what to store for a submitted ``apiKeyEncrypted``, wrapped by the primary.
 
         Raises ``KeyNotEncrypted`` or ``KeyNotAccepted``, without the place: that is the caller's.
         """
 
-    def open(self, owner: Owner, provider: str, stored: StoredKey) -> SecretStr:
+    def open(self, owner: Owner, destination: Destination, stored: StoredKey) -> SecretStr:
         """Return the API key, or raise ``KeyUnreadable``."""
 
-    def rewrap(self, owner: Owner, provider: str, stored: StoredKey) -> StoredKey:
+    def rewrap(self, owner: Owner, destination: Destination, stored: StoredKey) -> StoredKey:
         """Return the same API key wrapped by the primary, or raise ``KeyUnreadable``."""
 
-    def is_unreadable(self, submitted: str) -> bool:
-        """Tell whether this is a stored key whose wrapping key is not on the keyring."""
+    def form(self, stored: StoredKey) -> KeyForm:
+        """Return what a stored key opens to. Decrypts nothing."""
 
     def state(self, key: StoredKey | None) -> KeyState:
         """Return what a user may know of a stored key. Decrypts nothing."""

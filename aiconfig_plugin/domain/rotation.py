@@ -48,7 +48,7 @@ async def rotate(
     """
     found = await count_others(repository, vault)
     for kid in found:
-        if vault.holds(kid):
+        if vault.has_key(kid):
             await _rotate_kid(repository, vault, kid, progress)
     left = await count_others(repository, vault)
     return Rotation(max(0, sum(found.values()) - sum(left.values())), left)
@@ -62,7 +62,7 @@ async def count_others(repository: Repository, vault: KeyVault) -> Mapping[str, 
 
 def unreadable_keys(counts: Mapping[str, int], vault: KeyVault) -> Mapping[str, int]:
     """Return those of the ``counts`` by ``kid`` whose key is not on the keyring."""
-    return {kid: count for kid, count in counts.items() if not vault.holds(kid)}
+    return {kid: count for kid, count in counts.items() if not vault.has_key(kid)}
 
 
 async def verify_keyring(repository: Repository, vault: KeyVault, kids: Iterable[str]) -> None:
@@ -76,7 +76,7 @@ async def verify_keyring(repository: Repository, vault: KeyVault, kids: Iterable
     failed: dict[str, int] = {}
     fits = False
     for kid in kids:
-        if vault.holds(kid):
+        if vault.has_key(kid):
             sample = await repository.wrapped_by(kid, limit=SAMPLE)
             if any(_opens(vault, kid, stored) for stored in sample):
                 fits = True
@@ -95,7 +95,7 @@ def _opens(vault: KeyVault, kid: str, stored: StoredConfig) -> bool:
     for entry in stored.config.models:
         if entry.key and entry.key.kid == kid:
             try:
-                vault.open(stored.owner, entry.provider, entry.key)
+                vault.open(stored.owner, entry.destination, entry.key)
             except KeyUnreadable:
                 continue
             return True
@@ -138,7 +138,7 @@ def _rewrap_page(vault: KeyVault, page: Sequence[StoredConfig]) -> Sequence[Rewr
             if entry.key is None or entry.key.kid == vault.primary:
                 continue
             try:
-                keys[position] = vault.rewrap(stored.owner, entry.provider, entry.key)
+                keys[position] = vault.rewrap(stored.owner, entry.destination, entry.key)
             except KeyUnreadable:
                 continue
         if keys:

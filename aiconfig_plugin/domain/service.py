@@ -6,12 +6,13 @@ import asyncio
 import logging
 import secrets
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from aiconfig_plugin.domain import audit
 from aiconfig_plugin.domain.model import (
     AIConfig,
+    Identity,
     KeyState,
     ModelEntry,
     Owner,
@@ -41,7 +42,8 @@ logger = logging.getLogger("aiconfig_plugin")
 
 _KEYS_REFUSED = (KeyNotEncrypted, KeyNotAccepted)
 
-_Returned: TypeAlias = Mapping["tuple[str, str]", StoredKey]
+_Outcome: TypeAlias = "StoredKey | KeyNotEncrypted | KeyNotAccepted | None"
+"""What became of one submitted key."""
 
 
 class AIConfigService:
@@ -62,7 +64,8 @@ class AIConfigService:
 
         Raises ``ConfigExists``, ``DuplicateModel``, ``KeyNotEncrypted`` or ``KeyNotAccepted``.
         """
-        config = await self._repository.create(owner, await self._admit(owner, submission))
+        config = await self._accept(owner, submission, replacing=False)
+        config = await self._repository.create(owner, config)
         audit.record("create", owner, config.revision, client_id=client_id, changed=[""])
         return config
 
@@ -94,7 +97,7 @@ class AIConfigService:
         current revision is among those given. Raises ``ConfigNotFound``, ``RevisionMismatch``,
         ``DuplicateModel``, ``KeyNotEncrypted`` or ``KeyNotAccepted``; nothing is changed then.
         """
-        config = await self._admit(owner, submission, await self._unreadable(owner, submission))
+        config = await self._accept(owner, submission, replacing=True)
         keep = [n for n, entry in enumerate(submission.models) if entry.keeps_key]
         replaced = await self._repository.replace(owner, config, keep=keep, if_match=if_match)
         if audit.is_wanted():
@@ -137,7 +140,8 @@ class AIConfigService:
                 break
         else:
             raise ModelNotConfigured("No entry has this provider, type and model.")
-        api_key = self._vault.open(owner, entry.provider, entry.key) if entry.key else None
+        key = entry.key
+        api_key = self._vault.open(owner, entry.destination, key) if key else None
         audit.record("resolve", owner, config.revision)
         return ResolvedModel(
             provider=entry.provider,
@@ -146,6 +150,7 @@ class AIConfigService:
             is_paid=entry.is_paid,
             api_key=api_key,
             system_prompt=config.system_prompt,
+            key_form=self._vault.form(key) if key else None,
         )
 
     def key_state(self, entry: ModelEntry) -> KeyState:
@@ -156,14 +161,40 @@ class AIConfigService:
         """Return what a client needs to seal a key for this owner."""
         return self._vault.recipient(owner)
 
-    async def _unreadable(self, owner: Owner, submission: Submission) -> _Returned:
-        """Return the stored keys that cannot be verified: they may come back, to stay put."""
-        if not any(
-            isinstance(entry.api_key_encrypted, str)
-            and self._vault.is_unreadable(entry.api_key_encrypted)
-            for entry in submission.models
-        ):
-            return {}
+    async def _accept(self, owner: Owner, submission: Submission, *, replacing: bool) -> AIConfig:
+        """Return what to store, or raise everything that is wrong with the keys at once."""
+        _refuse_duplicates(submission)
+        keys = sum(isinstance(entry.api_key_encrypted, str) for entry in submission.models)
+        if keys <= MAX_KEYS_ON_THE_LOOP:
+            outcomes = self._accept_keys(owner, submission)
+        else:
+            outcomes = await asyncio.to_thread(self._accept_keys, owner, submission)
+        if replacing and any(map(_is_unverifiable, outcomes)):
+            unreadable = await self._unreadable_keys(owner)
+            for number, entry in enumerate(submission.models):
+                if _is_unverifiable(outcomes[number]):
+                    place = entry.destination, entry.api_key_encrypted
+                    outcomes[number] = unreadable.get(place, outcomes[number])
+        models = tuple(
+            ModelEntry(entry.provider, entry.type, entry.model, entry.is_paid, key)
+            for entry, key in zip(submission.models, _accepted(outcomes), strict=True)
+        )
+        return AIConfig(models, submission.system_prompt, secrets.token_urlsafe(16))
+
+    def _accept_keys(self, owner: Owner, submission: Submission) -> list[_Outcome]:
+        return [self._accept_key(owner, entry) for entry in submission.models]
+
+    def _accept_key(self, owner: Owner, entry: SubmittedEntry) -> _Outcome:
+        submitted = entry.api_key_encrypted
+        if not isinstance(submitted, str):
+            return None
+        try:
+            return self._vault.accept_submitted_key(owner, entry.destination, submitted)
+        except (KeyNotEncrypted, KeyNotAccepted) as err:
+            return err
+
+    async def _unreadable_keys(self, owner: Owner) -> Mapping[Any, StoredKey]:
+        """Return the stored keys that cannot be verified: sent back, they stay where they are."""
         try:
             config = await self._repository.read(owner)
         except ConfigNotFound:
@@ -172,62 +203,46 @@ class AIConfigService:
             err.outcome = "nothing-changed"
             raise
         return {
-            (entry.provider, entry.key.jwe): entry.key
+            (entry.destination, entry.key.jwe): entry.key
             for entry in config.models
             if entry.key and self._vault.state(entry.key) is KeyState.UNREADABLE
         }
 
-    async def _admit(
-        self, owner: Owner, submission: Submission, returned: _Returned | None = None
-    ) -> AIConfig:
-        _refuse_duplicates(submission)
-        keys = sum(isinstance(entry.api_key_encrypted, str) for entry in submission.models)
-        arguments = (owner, submission, returned or {})
-        if keys <= MAX_KEYS_ON_THE_LOOP:
-            return self._admit_all(*arguments)
-        return await asyncio.to_thread(self._admit_all, *arguments)
 
-    def _admit_all(self, owner: Owner, submission: Submission, returned: _Returned) -> AIConfig:
-        """Return what to store, or raise everything that is wrong with the keys at once."""
-        models: list[ModelEntry] = []
-        refusals: list[tuple[KeyNotEncrypted | KeyNotAccepted, Violation]] = []
-        for number, entry in enumerate(submission.models):
-            try:
-                key = self._admit_key(owner, entry, returned)
-            except (KeyNotEncrypted, KeyNotAccepted) as err:
-                pointer = f"/models/{number}/apiKeyEncrypted"
-                refusals.append((err, Violation(pointer, err.code, err.detail)))
-            else:
-                models.append(
-                    ModelEntry(entry.provider, entry.type, entry.model, entry.is_paid, key)
-                )
-        if refusals:
-            _log_refusals([err for err, _ in refusals])
-            first, _ = refusals[0]
-            raise type(first)(first.detail, [violation for _, violation in refusals])
-        return AIConfig(tuple(models), submission.system_prompt, secrets.token_urlsafe(16))
-
-    def _admit_key(
-        self, owner: Owner, entry: SubmittedEntry, returned: _Returned
-    ) -> StoredKey | None:
-        submitted = entry.api_key_encrypted
-        if not isinstance(submitted, str):
-            return None
-        kept = returned.get((entry.provider, submitted))
-        return kept or self._vault.admit(owner, entry.provider, submitted)
+def _is_unverifiable(outcome: _Outcome) -> bool:
+    return isinstance(outcome, KeyNotAccepted) and outcome.unverifiable
 
 
-def _log_refusals(errors: list[KeyNotEncrypted | KeyNotAccepted]) -> None:
+def _accepted(outcomes: Sequence[_Outcome]) -> list[StoredKey | None]:
+    """Return the keys, or raise the first refusal with the places of all."""
+    keys: list[StoredKey | None] = []
+    refusals: list[KeyNotEncrypted | KeyNotAccepted] = []
+    violations = []
+    for number, outcome in enumerate(outcomes):
+        if isinstance(outcome, (KeyNotEncrypted, KeyNotAccepted)):
+            refusals.append(outcome)
+            pointer = f"/models/{number}/apiKeyEncrypted"
+            violations.append(Violation(pointer, outcome.code, outcome.detail))
+        else:
+            keys.append(outcome)
+    if refusals:
+        _log_refusals(refusals)
+        refusals[0].violations = violations
+        raise refusals[0]
+    return keys
+
+
+def _log_refusals(errors: Sequence[KeyNotEncrypted | KeyNotAccepted]) -> None:
     reasons = Counter(err.reason for err in errors if isinstance(err, KeyNotAccepted))
     for reason, count in reasons.items():
         logger.info("%d submitted API keys were not accepted: %s", count, reason)
 
 
 def _refuse_duplicates(submission: Submission) -> None:
-    seen: dict[tuple[str, str, str], int] = {}
+    seen: dict[Identity, int] = {}
     violations = []
     for number, entry in enumerate(submission.models):
-        first = seen.setdefault((entry.provider, entry.type, entry.model), number)
+        first = seen.setdefault(entry.identity, number)
         if first != number:
             detail = f"The same provider, type and model as /models/{first}."
             violations.append(Violation(f"/models/{number}", DuplicateModel.code, detail))

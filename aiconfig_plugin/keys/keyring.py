@@ -12,6 +12,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from joserfc.errors import JoseError
@@ -36,6 +37,12 @@ class Keyring:
     """The ``kid`` of the storage key that encrypts."""
     primary_sealing: str
     """The ``kid`` of the sealing key that clients are given."""
+
+    @cached_property
+    def sealing_jwk(self) -> Mapping[str, Any]:
+        """The public half of the sealing key that clients are given (RFC 7517)."""
+        public = self.sealing[self.primary_sealing].as_dict(private=False)
+        return {**public, "use": "enc", "alg": "ECDH-ES"}
 
 
 def load_keyring(path: str | os.PathLike[str]) -> Keyring:

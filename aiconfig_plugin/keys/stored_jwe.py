@@ -2,31 +2,45 @@
 
 Nothing but the two primitives and the framing of RFC 7516 section 7.1: a rotation goes through
 this for every key there is, and a general library spends ten times as long on what cannot vary.
+The header names the storage key (``kid``) and what the value is bound to (``ctx``). Where its
+content is not known (``cty``, RFC 7516 section 4.1.12) it is ciphertext that a client brought.
 """
 
 from __future__ import annotations
 
 import os
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap, aes_key_wrap
 
+from aiconfig_plugin.domain import KeyForm
+
 ALG: Final = "A256KW"
 ENC: Final = "A256GCM"
 
-_CONTENT_KEY_BYTES: Final = 32
+FORMS: Final[tuple[KeyForm, ...]] = ("plain", "opaque")
+_OPAQUE_CONTENT: Final = "octet-stream"
+
+CONTENT_KEY_BYTES: Final = 32
 # RFC 7518 section 5.3.
-_IV_BYTES: Final = 12
-_TAG_BYTES: Final = 16
+IV_BYTES: Final = 12
+TAG_BYTES: Final = 16
 
 
-def protected(kid: str, context: str) -> str:
+def protected(kid: str, context: str, form: KeyForm) -> str:
     """Return the first part: the header in its one spelling. Neither value needs an escape."""
-    header = f'{{"alg":"{ALG}","enc":"{ENC}","kid":"{kid}","ctx":"{context}"}}'
-    return _encode(header.encode()).decode()
+    content = f',"cty":"{_OPAQUE_CONTENT}"' if form == "opaque" else ""
+    header = f'{{"alg":"{ALG}","enc":"{ENC}","kid":"{kid}","ctx":"{context}"{content}}}'
+    return b64encode(header.encode()).decode()
+
+
+def form(header: Mapping[str, Any]) -> KeyForm:
+    """Return what a header says of the plaintext."""
+    return "opaque" if header.get("cty") == _OPAQUE_CONTENT else "plain"
 
 
 def encrypt(protected: str, plaintext: bytes, key: bytes) -> str:
@@ -34,18 +48,18 @@ def encrypt(protected: str, plaintext: bytes, key: bytes) -> str:
 
     ``protected``, the header, is authenticated.
     """
-    content_key, iv = os.urandom(_CONTENT_KEY_BYTES), os.urandom(_IV_BYTES)
+    content_key, iv = os.urandom(CONTENT_KEY_BYTES), os.urandom(IV_BYTES)
     sealed = AESGCM(content_key).encrypt(iv, plaintext, protected.encode())
-    parts = (aes_key_wrap(key, content_key), iv, sealed[:-_TAG_BYTES], sealed[-_TAG_BYTES:])
-    return f"{protected}.{b'.'.join(map(_encode, parts)).decode()}"
+    parts = (aes_key_wrap(key, content_key), iv, sealed[:-TAG_BYTES], sealed[-TAG_BYTES:])
+    return f"{protected}.{b'.'.join(map(b64encode, parts)).decode()}"
 
 
 def decrypt(jwe: str, key: bytes) -> bytes:
     """Return the plaintext. Raises ValueError for whatever is not what :func:`encrypt` returned."""
     try:
         protected, *rest = jwe.encode().split(b".")
-        wrapped, iv, ciphertext, tag = map(_decode, rest)
-        if (len(iv), len(tag)) != (_IV_BYTES, _TAG_BYTES):
+        wrapped, iv, ciphertext, tag = map(b64decode, rest)
+        if (len(iv), len(tag)) != (IV_BYTES, TAG_BYTES):
             raise ValueError("the initialization vector or the tag has another length")
         content_key = aes_key_unwrap(key, wrapped)
         return AESGCM(content_key).decrypt(iv, ciphertext + tag, protected)
@@ -53,13 +67,13 @@ def decrypt(jwe: str, key: bytes) -> bytes:
         raise ValueError("it does not open") from err
 
 
-def _encode(part: bytes) -> bytes:
+def b64encode(part: bytes) -> bytes:
     return urlsafe_b64encode(part).rstrip(b"=")
 
 
-def _decode(part: bytes) -> bytes:
+def b64decode(part: bytes) -> bytes:
     """Decode base64url, of which only one spelling counts: whoever stored it may compare it."""
     decoded = urlsafe_b64decode(part + b"==")
-    if _encode(decoded) != part:
+    if b64encode(decoded) != part:
         raise ValueError("not base64url as RFC 7515 section 2 spells it")
     return decoded

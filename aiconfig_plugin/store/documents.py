@@ -6,9 +6,6 @@ system_prompt, revision}``, one for each owner.
 
 from __future__ import annotations
 
-import hashlib
-import json
-from base64 import urlsafe_b64encode
 from collections.abc import Collection, Mapping
 from typing import Any, Final, TypeAlias
 
@@ -17,8 +14,6 @@ from aiconfig_plugin.domain import AIConfig, ModelEntry, Owner, StoredKey
 Document: TypeAlias = dict[str, Any]
 
 COLLECTION: Final = "ai_model_configs"
-
-_to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def _object(required: Mapping[str, Any], **optional: Any) -> Document:
@@ -67,9 +62,7 @@ COLLECTION_OPTIONS: Final[Document] = {
 
 
 def owner_id(owner: Owner) -> str:
-    # JSON keeps the two apart, whatever characters they hold.
-    pair = _to_json([owner.issuer, owner.subject])
-    return urlsafe_b64encode(hashlib.sha256(pair.encode()).digest()).rstrip(b"=").decode()
+    return owner.digest(ascii_only=False)
 
 
 def to_document(owner: Owner, config: AIConfig) -> Document:

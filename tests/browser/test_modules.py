@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
-from aiconfig_plugin.domain.model import Owner
+from aiconfig_plugin.domain.model import Destination, Owner
 from aiconfig_plugin.errors import KeyNotAccepted
 from aiconfig_plugin.keys.keyring import load_keyring
 from aiconfig_plugin.keys.keyring_file import create_keyring
 from aiconfig_plugin.keys.vault import Vault
 from tests.browser.node import WEB, RunScript, install, run, tool
 
+OPENAI = Destination("OpenAI")
 ALICE, BOB = Owner("https://login.example", "alice"), Owner("https://login.example", "bob")
 API_KEYS = ["k", "sk-demo-0123456789", "ключ-🔑", "x" * 4096]
 
@@ -68,8 +69,8 @@ def test_the_vault_opens_sealed_keys(node: RunScript, vault: Vault) -> None:
     document = vault.recipient(ALICE)
     sealed = node(SEAL, calls=[[document, key] for key in API_KEYS])
     for key, jwe in zip(API_KEYS, sealed, strict=True):
-        stored = vault.admit(ALICE, "OpenAI", jwe)
-        assert vault.open(ALICE, "OpenAI", stored).get_secret_value() == key
+        stored = vault.accept_submitted_key(ALICE, OPENAI, jwe)
+        assert vault.open(ALICE, OPENAI, stored).get_secret_value() == key
 
 
 def test_a_key_sealed_for_one_user_and_provider_is_refused_for_another(
@@ -77,9 +78,9 @@ def test_a_key_sealed_for_one_user_and_provider_is_refused_for_another(
 ) -> None:
     [sealed] = node(SEAL, calls=[[vault.recipient(ALICE), "sk-demo"]])
     with pytest.raises(KeyNotAccepted):
-        vault.admit(ALICE, "Mistral", sealed)
+        vault.accept_submitted_key(ALICE, Destination("Mistral"), sealed)
     with pytest.raises(KeyNotAccepted):
-        vault.admit(BOB, "OpenAI", sealed)
+        vault.accept_submitted_key(BOB, OPENAI, sealed)
 
 
 def test_the_user_takes_part_in_the_key_derivation(node: RunScript, vault: Vault) -> None:
@@ -89,7 +90,7 @@ def test_the_user_takes_part_in_the_key_derivation(node: RunScript, vault: Vault
     [other] = node(SEAL, calls=[[bob, "sk-demo"]])
     mixed = ".".join([other.split(".")[0], *sealed.split(".")[1:]])
     with pytest.raises(KeyNotAccepted):
-        vault.admit(BOB, "OpenAI", mixed)
+        vault.accept_submitted_key(BOB, OPENAI, mixed)
 
 
 def test_sealing_rejects_what_the_server_would_reject(node: RunScript, vault: Vault) -> None:

@@ -20,7 +20,8 @@ from prometheus_client import CollectorRegistry
 import aiconfig_plugin
 from aiconfig_plugin import Settings
 from aiconfig_plugin.cli.commands import command as aiconfig
-from aiconfig_plugin.domain import AIConfig, ModelEntry, Owner
+from aiconfig_plugin.client import seal
+from aiconfig_plugin.domain import AIConfig, Destination, ModelEntry, Owner
 from aiconfig_plugin.errors import AIConfigError
 from aiconfig_plugin.http import build_openapi
 from aiconfig_plugin.http.browser_files import web_routes
@@ -29,7 +30,6 @@ from aiconfig_plugin.keys import Vault, create_keyring, load_keyring
 from aiconfig_plugin.metrics import PrometheusMetrics
 from aiconfig_plugin.settings import variable
 from aiconfig_plugin.store import to_document
-from tests.support.gateway import OPAQUE
 from tests.support.terminal import DOCS, blocks
 
 sys.path.insert(0, str(DOCS / "_ext"))
@@ -155,7 +155,9 @@ def test_the_picture_of_a_put_has_the_members_of_a_document_and_of_a_jwe_header(
 ) -> None:
     create_keyring(tmp_path / "keyring.json")
     owner = Owner("https://login.example.com", "alice")
-    key = Vault(load_keyring(tmp_path / "keyring.json")).admit(owner, "OpenAI", OPAQUE)
+    vault = Vault(load_keyring(tmp_path / "keyring.json"))
+    sealed = seal(vault.recipient(owner), "an API key", provider="OpenAI")
+    key = vault.accept_submitted_key(owner, Destination("OpenAI"), sealed)
     config = AIConfig((ModelEntry("OpenAI", "chat", "gpt-4", True, key),), "", "revision")
     header = urlsafe_b64decode(key.jwe.partition(".")[0] + "==").decode()
     picture = unescape(read(DOCS / "images" / "put.svg"))

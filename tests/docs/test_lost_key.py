@@ -7,7 +7,7 @@ from typing import Any
 
 from pymongo import MongoClient
 
-from aiconfig_plugin.domain.model import AIConfig, ModelEntry, Owner
+from aiconfig_plugin.domain.model import AIConfig, Destination, ModelEntry, Owner
 from aiconfig_plugin.keys.keyring import load_keyring
 from aiconfig_plugin.keys.keyring_file import create_keyring
 from aiconfig_plugin.keys.vault import Vault
@@ -21,7 +21,7 @@ def store_two_keys(keyring: Path, documents: Any, issuer: str) -> None:
     vault = Vault(load_keyring(keyring))
     for subject in ("alice", "bob"):
         owner = Owner(issuer, subject)
-        key = vault.admit(owner, "OpenAI", f"ciphertext of {subject}")
+        key = vault.accept_submitted_key(owner, Destination("OpenAI"), f"ciphertext of {subject}")
         entry = ModelEntry("OpenAI", "chat", "gpt-4", True, key)
         documents.insert_one(to_document(owner, AIConfig((entry,), "", f"revision-{subject}")))
 

@@ -27,8 +27,9 @@ def unb64(text: str) -> bytes:
 
 
 def apv(issuer: str, subject: str) -> str:
-    """What names a user to the gateway, by the formula that clients are told."""
-    return b64(hashlib.sha256(f"{issuer}|{subject}".encode()).digest())
+    """What names a user to the gateway. Clients take it as it is; only tests compute it."""
+    array = json.dumps([issuer, subject], separators=(",", ":"))
+    return b64(hashlib.sha256(array.encode()).digest())
 
 
 def public_jwk(key: ec.EllipticCurvePrivateKey) -> dict[str, str]:
@@ -48,15 +49,27 @@ def field(data: bytes) -> bytes:
     return len(data).to_bytes(4, "big") + data
 
 
+def _party(name: Any) -> bytes:
+    try:
+        return unb64(name) if isinstance(name, str) else b""
+    except ValueError:
+        return b""
+
+
 def seal_by_hand(
-    document: Mapping[str, Any], plaintext: bytes, *, encrypted_key: bytes = b"", **members: Any
+    document: Mapping[str, Any],
+    plaintext: bytes,
+    *,
+    encrypted_key: bytes = b"",
+    ephemeral: ec.EllipticCurvePrivateKey | None = None,
+    **members: Any,
 ) -> str:
     """Return a sealed key, ``ECDH-ES`` and ``A256GCM``; ``members`` replace those of its header.
 
     The header is authenticated as it is sent, so each fault is the only one.
     """
     jwk = document["keys"][0]
-    ephemeral = ec.generate_private_key(ec.SECP256R1())
+    ephemeral = ephemeral or ec.generate_private_key(ec.SECP256R1())
     header = {
         "alg": "ECDH-ES",
         "enc": "A256GCM",
@@ -66,8 +79,8 @@ def seal_by_hand(
         **members,
     }
     header = {name: value for name, value in header.items() if value is not LEFT_OUT}
-    party = unb64(str(header.get("apv", "")))
-    info = field(b"A256GCM") + field(b"") + field(party) + (256).to_bytes(4, "big")
+    parties = field(_party(header.get("apu"))) + field(_party(header.get("apv")))
+    info = field(b"A256GCM") + parties + (256).to_bytes(4, "big")
     shared = ephemeral.exchange(ec.ECDH(), public_key(jwk))
     content_key = ConcatKDFHash(hashes.SHA256(), 32, info).derive(shared)
     protected = b64(json.dumps(header).encode())

@@ -14,8 +14,8 @@ from jwcrypto.jwk import JWK
 
 from aiconfig_plugin.client import seal
 from aiconfig_plugin.keys.vault import Vault
+from tests.keys.builders import ALICE, accept, new_vault, opened
 from tests.keys.reference_jwe import b64, unb64
-from tests.keys.stage import ALICE, new_vault
 from tests.support.processes import need
 
 API_KEY = "sk-proj-ünï\U0001f511-" + "x" * 40
@@ -43,7 +43,7 @@ def made_here(vault: Vault, keyring: Path) -> dict[str, Any]:
         "apiKey": API_KEY,
         "sealed": sealed,
         "sealing": keys["EC"],
-        "stored": vault.admit(ALICE, "OpenAI", sealed).jwe,
+        "stored": accept(vault, sealed).jwe,
         "storage": keys["oct"],
     }
 
@@ -73,8 +73,8 @@ def node(made_here: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) ->
 
 
 def opened_here(vault: Vault, sealed: str) -> str:
-    stored = vault.admit(ALICE, "OpenAI", sealed)
-    return vault.open(ALICE, "OpenAI", stored).get_secret_value()
+    stored = accept(vault, sealed)
+    return opened(vault, stored)
 
 
 @pytest.mark.parametrize("by", ["jose, ECDH-ES", "jose, ECDH-ES+A256KW", "WebCrypto, ECDH-ES"])

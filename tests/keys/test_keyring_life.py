@@ -33,7 +33,7 @@ from aiconfig_plugin.keys.keyring_file import (
     retire_keys,
 )
 from aiconfig_plugin.store.documents import to_config, to_document, to_owner
-from tests.keys.stage import ALICE, logged, new_vault, turn
+from tests.keys.builders import ALICE, accept, logged, new_vault, opened, turn
 from tests.support.gateway import (
     BOTH,
     CREATE_PATH,
@@ -320,7 +320,7 @@ def stored(
     def store(count: int) -> None:
         vault = new_vault(keyring)
         models = tuple(
-            ModelEntry("OpenAI", "chat", f"m{n}", True, vault.admit(ALICE, "OpenAI", f"k{n}"))
+            ModelEntry("OpenAI", "chat", f"m{n}", True, accept(vault, f"k{n}"))
             for n in range(count)
         )
         documents.insert_one(to_document(ALICE, AIConfig(models, "", "r1")))
@@ -534,12 +534,12 @@ def test_add_promote_rotate_retire_is_safe_while_gateways_restart_one_by_one(
     assert new != old.primary
     assert {m["key"]["kid"] for m in document["models"]} == {new}
     vault = new_vault(keyring)
-    opened = {
-        entry.model: vault.open(to_owner(document), "OpenAI", entry.key).get_secret_value()
+    texts = {
+        entry.model: opened(vault, entry.key, to_owner(document))
         for entry in to_config(document).models
         if entry.key
     }
-    assert opened == {
+    assert texts == {
         "first": "k",
         "by one": "by one at retire on both",
         "by two": "by two at retire on both",

@@ -30,7 +30,7 @@ from aiconfig_plugin.keys.keyring import Keyring
 from aiconfig_plugin.keys.vault import Vault
 from aiconfig_plugin.store.repository import MongoRepository
 from aiconfig_plugin.testing import InMemoryRepository
-from tests.keys.stage import ALICE, BOB
+from tests.keys.builders import ALICE, BOB
 
 T = TypeVar("T")
 Identity = tuple[str, str]
@@ -52,6 +52,7 @@ class Key:
     provider: str
     text: str
     kid: str
+    form: str
 
 
 requests = st.lists(
@@ -128,12 +129,16 @@ class Keys(RuleBasedStateMachine):
             jwe, key = self.seen[number % len(self.seen)]
             stored = self.stored_unreadable(owner, provider, jwe)
             own = (key.owner, key.provider) == (owner, provider)
+            if own and key.kid in self.held:
+                key = replace(key, kid=self.primary)  # It never brings an old key back into use.
             return jwe, key, own and (key.kid in self.held or stored)
         if action in ("opaque", "sealed"):
             self.written += 1
             text = f"secret number {self.written}"
-            sent = text if action == "opaque" else seal(self.vault.recipient(owner), text)
-            return sent, Key(owner, provider, text, self.primary), True
+            if action == "opaque":
+                return text, Key(owner, provider, text, self.primary, "opaque"), True
+            sealed = seal(self.vault.recipient(owner), text, provider=provider)
+            return sealed, Key(owner, provider, text, self.primary, "plain"), True
         if action == "null":
             return None, None, True
         return ABSENT, before.get(identity), True
@@ -214,11 +219,13 @@ class Keys(RuleBasedStateMachine):
         resolving = self.service.resolve(owner, provider=item.provider, model=item.model)
         if key is None:
             assert self.service.key_state(item) is KeyState.UNSET
-            assert self.run(resolving).api_key is None
+            chosen = self.run(resolving)
+            assert (chosen.api_key, chosen.key_form) == (None, None)
         elif key.kid in self.held:
             assert self.service.key_state(item) is KeyState.SET
-            opened = self.run(resolving).api_key
-            assert opened and opened.get_secret_value() == key.text
+            chosen = self.run(resolving)
+            assert chosen.api_key and chosen.api_key.get_secret_value() == key.text
+            assert chosen.key_form == key.form
         else:
             assert self.service.key_state(item) is KeyState.UNREADABLE
             with pytest.raises(KeyUnreadable):

@@ -30,7 +30,7 @@ from aiconfig_plugin.errors import (
     ModelNotConfigured,
 )
 from aiconfig_plugin.keys.keyring import load_keyring
-from tests.keys.stage import (
+from tests.keys.builders import (
     ALICE,
     API_KEY,
     BOB,

@@ -29,14 +29,16 @@ from aiconfig_plugin.keys.vault import Vault
 from aiconfig_plugin.store.documents import to_document
 from aiconfig_plugin.store.repository import MongoRepository
 from aiconfig_plugin.testing import InMemoryRepository
-from tests.keys.stage import (
+from tests.keys.builders import (
     ALICE,
     BOB,
     ISSUER,
     PROMPT,
     RUN,
+    accept,
     drop,
     new_vault,
+    opened,
     started,
     submission,
     turn,
@@ -247,7 +249,7 @@ async def test_a_key_that_is_set_meanwhile_stays_and_is_wrapped_too(
     def write(key: str) -> Callable[[], Any]:
         async def happen() -> None:
             models = submission(entry("o3"), entry(key=key), prompt=f"Prompt of {key}.")
-            revisions.append(await writer.update(ALICE, models))
+            revisions.append((await writer.update(ALICE, models)).revision)
 
         return happen
 
@@ -333,8 +335,7 @@ class Store:
             assert document["revision"] == f"r{number}"
             [item] = document["models"]
             key = StoredKey(**item["key"])
-            opened = self.vault.open(owner(number), "OpenAI", key)
-            assert opened.get_secret_value() == f"key {number}"
+            assert opened(self.vault, key, owner(number)) == f"key {number}"
             found.add(key.kid)
         return found
 
@@ -347,7 +348,7 @@ def seed(documents: Any, vault: Vault) -> None:
                 (
                     ModelEntry(
                         "OpenAI", "chat", "gpt-4", True,
-                        vault.admit(owner(number), "OpenAI", f"key {number}"),
+                        accept(vault, f"key {number}", owner(number)),
                     ),
                 ),
                 PROMPT,

@@ -23,7 +23,7 @@ from aiconfig_plugin.cli import main
 from aiconfig_plugin.client import seal
 from aiconfig_plugin.errors import KeyNotAccepted
 from aiconfig_plugin.keys.vault import Vault
-from tests.keys.stage import ALICE, API_KEY, new_vault
+from tests.keys.builders import ALICE, API_KEY, accept, new_vault, opened
 from tests.support.processes import aiconfig, environment
 
 TOKEN = "the-access-token"
@@ -41,8 +41,8 @@ def document(vault: Vault, tmp_path: Path) -> Path:
     return path
 
 
-def opened(vault: Vault, sealed: str) -> str:
-    return vault.open(ALICE, "OpenAI", vault.admit(ALICE, "OpenAI", sealed)).get_secret_value()
+def unsealed(vault: Vault, sealed: str) -> str:
+    return opened(vault, accept(vault, sealed))
 
 
 Seal = Callable[..., tuple[int, str, str]]
@@ -84,7 +84,7 @@ def test_the_first_line_of_standard_input_is_sealed(
     assert (code, err) == (0, "")
     assert out.endswith("\n") and out.count("\n") == 1
     assert API_KEY not in out
-    assert opened(vault, out.strip()) == API_KEY
+    assert unsealed(vault, out.strip()) == API_KEY
 
 
 def test_what_is_sealed_for_a_provider_fits_no_other(
@@ -92,9 +92,9 @@ def test_what_is_sealed_for_a_provider_fits_no_other(
 ) -> None:
     code, out, err = run_seal(document, "--provider", "OpenAI")
     assert (code, err) == (0, "")
-    assert opened(vault, out.strip()) == API_KEY
+    assert unsealed(vault, out.strip()) == API_KEY
     with pytest.raises(KeyNotAccepted):
-        vault.admit(ALICE, "Anthropic", out.strip())
+        accept(vault, out.strip(), to="Anthropic")
 
 
 def test_it_never_asks_for_the_key_as_an_argument(
@@ -153,7 +153,7 @@ def test_at_a_terminal_the_key_is_asked_for_and_not_shown(
 ) -> None:
     code, out, shown, arguments = at_a_terminal(document, API_KEY.encode() + b"\n", tmp_path)
     assert code == 0, shown
-    assert opened(vault, out.decode().strip()) == API_KEY
+    assert unsealed(vault, out.decode().strip()) == API_KEY
     assert API_KEY.encode() not in shown
     assert not any(API_KEY.encode() in argument for argument in arguments)
 
@@ -282,7 +282,7 @@ def test_the_document_comes_from_a_url_with_the_token_of_a_file(
 ) -> None:
     code, out, err = run_seal(f"{site.url}/good", "--token-file", token_file)
     assert (code, err) == (0, "")
-    assert opened(vault, out.strip()) == API_KEY
+    assert unsealed(vault, out.strip()) == API_KEY
     assert site.tokens == [f"Bearer {TOKEN}"]
 
 
@@ -337,7 +337,7 @@ def test_a_key_that_cannot_be_is_a_value_error(vault: Vault, api_key: str) -> No
 
 @pytest.mark.parametrize("size", [1, 4096])
 def test_the_bounds_are_inside(vault: Vault, size: int) -> None:
-    assert opened(vault, seal(vault.recipient(ALICE), "x" * size)) == "x" * size
+    assert unsealed(vault, seal(vault.recipient(ALICE), "x" * size)) == "x" * size
 
 
 def _spoilt(**members: Any) -> Callable[[dict[str, Any]], Any]:

@@ -16,25 +16,27 @@ from joserfc import jwe
 from joserfc.jwk import ECKey
 
 from aiconfig_plugin.client import seal
-from aiconfig_plugin.domain.model import Owner
+from aiconfig_plugin.domain.model import Destination, Owner, StoredKey
 from aiconfig_plugin.domain.service import AIConfigService
 from aiconfig_plugin.errors import ConfigNotFound, KeyNotAccepted, KeyNotEncrypted
 from aiconfig_plugin.keys.keyring import load_keyring
 from aiconfig_plugin.keys.keyring_file import retirable, retire_keys
 from aiconfig_plugin.keys.vault import Vault
 from aiconfig_plugin.testing import InMemoryRepository
-from tests.keys.reference_jwe import LEFT_OUT, apv, b64, public_jwk, seal_by_hand, unb64
-from tests.keys.stage import (
+from tests.keys.builders import (
     ALICE,
     API_KEY,
     BOB,
     RUN,
+    accept,
     logged,
     new_vault,
+    opened,
     sealed_entry,
     submission,
     turn,
 )
+from tests.keys.reference_jwe import LEFT_OUT, apv, b64, public_jwk, seal_by_hand, unb64
 from tests.support.gateway import OPAQUE, READ_PATH, Gateway, body, entry, problem
 
 MakeGateway = Callable[..., Awaitable[Gateway]]
@@ -133,17 +135,17 @@ def test_a_sealed_key_fits_the_provider_that_it_names_and_no_other(
     vault = new_vault(tmp_path / "keyring.json")
     sealed = seal(vault.recipient(ALICE), API_KEY, provider=provider)
     assert json.loads(unb64(sealed.split(".")[0]))["aud"] == provider
-    stored = vault.admit(ALICE, provider, sealed)
-    assert vault.open(ALICE, provider, stored).get_secret_value() == API_KEY
+    stored = accept(vault, sealed, to=provider)
+    assert opened(vault, stored, to=provider) == API_KEY
     with pytest.raises(KeyNotAccepted, match="does not open here"):
-        vault.admit(ALICE, provider + " ", sealed)
+        accept(vault, sealed, to=provider + " ")
 
 
 def test_without_a_provider_a_sealed_key_fits_any_as_it_always_did(tmp_path: Path) -> None:
     vault = new_vault(tmp_path / "keyring.json")
     sealed = seal(vault.recipient(ALICE), API_KEY)
     for provider in ("OpenAI", "Anthropic"):
-        assert vault.admit(ALICE, provider, sealed)
+        assert accept(vault, sealed, to=provider)
 
 
 # What does not open
@@ -246,7 +248,7 @@ def test_the_log_tells_every_fault_from_every_other(tmp_path: Path) -> None:
     reasons: dict[str, list[str]] = {}
     for fault, make in FAULTS.items():
         with pytest.raises(KeyNotAccepted) as refused:
-            vault.admit(ALICE, "OpenAI", make(vault.recipient(ALICE)))
+            accept(vault, make(vault.recipient(ALICE)))
         reasons.setdefault(refused.value.reason, []).append(fault)
     assert {r: faults for r, faults in reasons.items() if len(faults) > 1} == {}
 
@@ -319,11 +321,11 @@ def test_older_sealing_keys_open_until_they_are_retired(tmp_path: Path) -> None:
     turn(keyring)
     both = new_vault(keyring)
     assert both.recipient(ALICE)["keys"][0]["kid"] != old["keys"][0]["kid"]
-    stored = both.admit(ALICE, "OpenAI", sealed)
-    assert both.open(ALICE, "OpenAI", stored).get_secret_value() == API_KEY
+    stored = accept(both, sealed)
+    assert opened(both, stored) == API_KEY
     retire_keys(keyring, retirable(keyring))
     with pytest.raises(KeyNotAccepted):
-        new_vault(keyring).admit(ALICE, "OpenAI", sealed)
+        accept(new_vault(keyring), sealed)
 
 
 # Many at once
@@ -337,11 +339,13 @@ class _Watched(Vault):
         self.threads: set[int] = set()
         self.begun, self.go = threading.Event(), threading.Event()
 
-    def admit(self, owner: Owner, provider: str, submitted: str) -> Any:
+    def accept_submitted_key(
+        self, owner: Owner, destination: Destination, submitted: str
+    ) -> StoredKey:
         self.threads.add(threading.get_ident())
         self.begun.set()
         assert self.go.wait(30), "the event loop stood still"
-        return super().admit(owner, provider, submitted)
+        return super().accept_submitted_key(owner, destination, submitted)
 
 
 @RUN
@@ -396,7 +400,7 @@ async def test_with_any_bit_changed_it_is_never_accepted(tmp_path: Path, kind: s
     await service._repository.start()
     document = vault.recipient(ALICE)
     if kind == "stored":
-        good = vault.admit(ALICE, "OpenAI", seal(document, API_KEY)).jwe
+        good = accept(vault, seal(document, API_KEY)).jwe
     else:
         good = seal_with_a_library(document, API_KEY.encode(), alg=kind)
     accepted = []

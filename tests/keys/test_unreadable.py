@@ -16,8 +16,19 @@ from aiconfig_plugin.domain.model import Owner
 from aiconfig_plugin.errors import ConfigurationError, KeyUnreadable
 from aiconfig_plugin.keys.keyring import load_keyring
 from aiconfig_plugin.store.documents import owner_id
+from tests.keys.builders import (
+    ALICE,
+    BOB,
+    RUN,
+    accept,
+    drop,
+    logged,
+    new_vault,
+    started,
+    submission,
+    turn,
+)
 from tests.keys.reference_jwe import b64
-from tests.keys.stage import ALICE, BOB, RUN, drop, logged, new_vault, started, submission, turn
 from tests.support.gateway import OPAQUE, Gateway, User, body, entry, problem
 from tests.support.processes import aiconfig, authorization_server, environment, settings_for
 
@@ -292,7 +303,7 @@ def test_the_check_ends_with_1(
                     "type": "chat",
                     "model": "gpt-4",
                     "isPaid": True,
-                    "key": vars(vault.admit(ALICE, "OpenAI", OPAQUE)),
+                    "key": vars(accept(vault, OPAQUE)),
                 }
             ],
             "system_prompt": "",

@@ -14,10 +14,12 @@ from hypothesis import strategies as st
 from joserfc import jwe
 from joserfc.jwk import ECKey, OctKey, RSAKey
 
+from aiconfig_plugin.client import seal
 from aiconfig_plugin.domain.model import KeyState, Owner, StoredKey
 from aiconfig_plugin.errors import KeyNotAccepted, KeyNotEncrypted, KeyUnreadable
 from aiconfig_plugin.keys.keyring import Keyring
 from aiconfig_plugin.keys.vault import Vault
+from tests.keys.builders import OPENAI, accept, opened
 
 ALICE = Owner("https://issuer.example", "alice")
 OPAQUE = "U2FsdGVkX1+vupppZksvRf5pq5g5XjFRlipRkwB0K1Y="
@@ -49,29 +51,32 @@ def header(stored: StoredKey) -> dict[str, Any]:
     ids=lambda text: ascii(text[:10]),
 )
 def test_what_is_stored_opens_for_the_same_owner_and_provider(text: str) -> None:
-    stored = VAULT.admit(ALICE, "OpenAI", text)
-    assert VAULT.open(ALICE, "OpenAI", stored).get_secret_value() == text
+    stored = accept(VAULT, text)
+    assert opened(VAULT, stored) == text
     assert len(text) < 4 or text not in stored.jwe
 
 
-def test_the_header_says_how_with_which_key_and_for_whom_and_no_more() -> None:
-    stored = VAULT.admit(ALICE, "OpenAI", OPAQUE)
-    members = header(stored)
+SEALED = seal(VAULT.recipient(ALICE), "an API key")
+
+
+def test_the_header_says_how_with_which_key_for_whom_and_what_it_is() -> None:
+    members = header(accept(VAULT, SEALED))
     assert set(members) == {"alg", "enc", "kid", "ctx"}
+    assert header(accept(VAULT, OPAQUE)) == {**members, "cty": "octet-stream"}
     assert (members["alg"], members["enc"]) == ("A256KW", "A256GCM")
-    assert members["kid"] == stored.kid == "old"
+    assert members["kid"] == "old"
     assert "alice" not in json.dumps(members)
     assert len(base64.urlsafe_b64decode(members["ctx"] + "==")) == 32
 
 
 def test_a_stored_key_is_a_compact_jwe() -> None:
-    segments = VAULT.admit(ALICE, "OpenAI", "x" * 30).jwe.split(".")
+    segments = accept(VAULT, "x" * 30).jwe.split(".")
     sizes = [len(base64.urlsafe_b64decode(segment + "===")) for segment in segments]
     assert sizes[1:] == [40, 12, 30, 16]  # wrapped key, IV, ciphertext, tag
 
 
 def test_content_keys_and_ivs_are_fresh_each_time() -> None:
-    stored = [VAULT.admit(ALICE, "OpenAI", OPAQUE).jwe.split(".") for _ in range(50)]
+    stored = [accept(VAULT, OPAQUE).jwe.split(".") for _ in range(50)]
     headers, wrapped, ivs, ciphertexts, tags = (
         {segments[number] for segments in stored} for number in range(5)
     )
@@ -80,24 +85,24 @@ def test_content_keys_and_ivs_are_fresh_each_time() -> None:
 
 
 def test_the_standard_alone_opens_it_with_the_key_that_it_names() -> None:
-    stored = VAULT.admit(ALICE, "OpenAI", OPAQUE)
+    stored = accept(VAULT, OPAQUE)
     registry = jwe.JWERegistry(algorithms=["A256KW", "A256GCM"], strict_check_header=False)
     opened = jwe.decrypt_compact(stored.jwe, STORAGE[stored.kid], registry=registry)
     assert opened.plaintext == OPAQUE.encode()
 
 
 def test_a_stored_key_does_not_show_itself() -> None:
-    stored = VAULT.admit(ALICE, "OpenAI", OPAQUE)
+    stored = accept(VAULT, OPAQUE)
     assert stored.jwe not in repr(stored) + str(stored)
-    assert OPAQUE not in f"{VAULT.open(ALICE, 'OpenAI', stored)!r}"
+    assert OPAQUE not in f"{VAULT.open(ALICE, OPENAI, stored)!r}"
 
 
 # Stored keys that come back
 
 
 def test_a_stored_key_that_comes_back_is_kept_as_it_is() -> None:
-    stored = VAULT.admit(ALICE, "OpenAI", OPAQUE)
-    assert VAULT.admit(ALICE, "OpenAI", stored.jwe) == stored
+    stored = accept(VAULT, OPAQUE)
+    assert accept(VAULT, stored.jwe) == stored
 
 
 MOVES = {
@@ -112,11 +117,11 @@ MOVES = {
 
 @pytest.mark.parametrize(("owner", "provider"), MOVES.values(), ids=MOVES)
 def test_a_stored_key_that_is_moved_does_not_open(owner: Owner, provider: str) -> None:
-    stored = VAULT.admit(ALICE, "OpenAI", OPAQUE)
+    stored = accept(VAULT, OPAQUE)
     with pytest.raises(KeyNotAccepted):
-        VAULT.admit(owner, provider, stored.jwe)
+        accept(VAULT, stored.jwe, owner, provider)
     with pytest.raises(KeyUnreadable):
-        VAULT.open(owner, provider, stored)
+        opened(VAULT, stored, owner, provider)
 
 
 # (issuer, subject, provider), which naive ways of joining would confuse with each other.
@@ -144,13 +149,13 @@ COLLIDING = [
 
 def test_no_two_owners_and_providers_are_taken_for_each_other() -> None:
     stored = [
-        VAULT.admit(Owner(issuer, subject), provider, OPAQUE)
+        accept(VAULT, OPAQUE, Owner(issuer, subject), provider)
         for issuer, subject, provider in COLLIDING
     ]
     for one, other in combinations(range(len(COLLIDING)), 2):
         issuer, subject, provider = COLLIDING[other]
         with pytest.raises(KeyUnreadable):
-            VAULT.open(Owner(issuer, subject), provider, stored[one])
+            opened(VAULT, stored[one], Owner(issuer, subject), provider)
 
 
 names = st.text(st.characters(codec="utf-8"), max_size=4)
@@ -162,17 +167,17 @@ places = st.tuples(names, names, names)
 def test_a_stored_key_opens_in_its_own_place_alone(
     here: tuple[str, str, str], there: tuple[str, str, str]
 ) -> None:
-    stored = VAULT.admit(Owner(*here[:2]), here[2], OPAQUE)
-    assert VAULT.open(Owner(*here[:2]), here[2], stored).get_secret_value() == OPAQUE
+    stored = accept(VAULT, OPAQUE, Owner(*here[:2]), here[2])
+    assert opened(VAULT, stored, Owner(*here[:2]), here[2]) == OPAQUE
     if here != there:
         with pytest.raises(KeyUnreadable):
-            VAULT.open(Owner(*there[:2]), there[2], stored)
+            opened(VAULT, stored, Owner(*there[:2]), there[2])
 
 
 # Damage. OPAQUE and a longer text: the unused bits at the end of a segment differ.
 
 LETTERS = "ABEQgwz059-_"
-DAMAGED = [VAULT.admit(ALICE, "OpenAI", text).jwe for text in (OPAQUE, "x" * 31, "x" * 33)]
+DAMAGED = [accept(VAULT, text).jwe for text in (OPAQUE, "x" * 31, "x" * 33)]
 
 
 def replaced(stored: str, alphabet: str) -> Iterator[str]:
@@ -184,7 +189,7 @@ def replaced(stored: str, alphabet: str) -> Iterator[str]:
 def test_with_any_character_replaced_it_is_not_accepted(stored: str) -> None:
     for damaged in replaced(stored, LETTERS + ".=+/ \né\0"):
         with pytest.raises(KeyNotAccepted):
-            VAULT.admit(ALICE, "OpenAI", damaged)
+            accept(VAULT, damaged)
 
 
 @pytest.mark.parametrize("stored", DAMAGED, ids=["44", "31", "33"])
@@ -194,7 +199,7 @@ def test_a_segment_has_one_spelling(stored: str) -> None:
     for at in ends:
         for other in set(alphabet) - {stored[at]}:
             with pytest.raises(KeyNotAccepted):
-                VAULT.admit(ALICE, "OpenAI", stored[:at] + other + stored[at + 1 :])
+                accept(VAULT, stored[:at] + other + stored[at + 1 :])
 
 
 def test_with_any_character_added_it_is_not_accepted() -> None:
@@ -202,21 +207,21 @@ def test_with_any_character_added_it_is_not_accepted() -> None:
     for at in range(len(stored) + 1):
         for other in "A.= \n":
             with pytest.raises(KeyNotAccepted):
-                VAULT.admit(ALICE, "OpenAI", stored[:at] + other + stored[at:])
+                accept(VAULT, stored[:at] + other + stored[at:])
 
 
 def test_with_any_character_left_out_it_is_not_accepted() -> None:
     stored = DAMAGED[0]
     for at in range(len(stored)):
         with pytest.raises(KeyNotAccepted):
-            VAULT.admit(ALICE, "OpenAI", stored[:at] + stored[at + 1 :])
+            accept(VAULT, stored[:at] + stored[at + 1 :])
 
 
 def test_cut_off_anywhere_after_its_header_it_is_not_accepted() -> None:
     stored = DAMAGED[0]
     for end in range(stored.index(".") + 1, len(stored)):
         with pytest.raises(KeyNotAccepted):
-            VAULT.admit(ALICE, "OpenAI", stored[:end])
+            accept(VAULT, stored[:end])
 
 
 PASTED = ["{}\n", " {}", "Bearer {}", "key={}", '"{}"', " {} ", "\n{}\n", "<{}>"]
@@ -225,15 +230,15 @@ PASTED = ["{}\n", " {}", "Bearer {}", "key={}", '"{}"', " {} ", "\n{}\n", "<{}>"
 @pytest.mark.parametrize("wrapping", PASTED)
 def test_with_something_around_it_it_is_not_accepted(wrapping: str) -> None:
     with pytest.raises(KeyNotAccepted):
-        VAULT.admit(ALICE, "OpenAI", wrapping.format(DAMAGED[0]))
+        accept(VAULT, wrapping.format(DAMAGED[0]))
 
 
 def test_the_parts_of_two_stored_keys_do_not_make_a_third() -> None:
-    one, other = (VAULT.admit(ALICE, "OpenAI", text).jwe.split(".") for text in ("one", "two"))
+    one, other = (accept(VAULT, text).jwe.split(".") for text in ("one", "two"))
     for number in range(1, 5):
         mixed = [*one[:number], other[number], *one[number + 1 :]]
         with pytest.raises(KeyNotAccepted):
-            VAULT.admit(ALICE, "OpenAI", ".".join(mixed))
+            accept(VAULT, ".".join(mixed))
 
 
 def encoded(members: object) -> str:
@@ -258,16 +263,16 @@ def encoded(members: object) -> str:
     ids=json.dumps,
 )
 def test_another_header_on_a_stored_key_never_opens_it(changes: dict[str, Any]) -> None:
-    stored = VAULT.admit(ALICE, "OpenAI", OPAQUE)
+    stored = accept(VAULT, OPAQUE)
     _, rest = stored.jwe.split(".", 1)
     submitted = encoded(header(stored) | changes) + "." + rest
     try:
-        kept = VAULT.admit(ALICE, "OpenAI", submitted)
+        kept = accept(VAULT, submitted)
     except KeyNotAccepted:
         return
     # Another alg or enc makes it someone else's JWE: opaque, and stored as such.
     assert {"alg", "enc"} & set(changes)
-    assert VAULT.open(ALICE, "OpenAI", kept).get_secret_value() == submitted
+    assert opened(VAULT, kept) == submitted
 
 
 @pytest.mark.parametrize(
@@ -295,7 +300,7 @@ def test_another_header_on_a_stored_key_never_opens_it(changes: dict[str, Any]) 
 @pytest.mark.parametrize("rest", ["....", ".a.b.c.d", ".AAAA.AAAA.AAAA.AAAA", "....."])
 def test_what_only_resembles_a_jwe_is_not_accepted(first: str, rest: str) -> None:
     with pytest.raises(KeyNotAccepted):
-        VAULT.admit(ALICE, "OpenAI", first + rest)
+        accept(VAULT, first + rest)
 
 
 @settings(deadline=None, max_examples=300)
@@ -314,20 +319,20 @@ def test_what_only_resembles_a_jwe_is_not_accepted(first: str, rest: str) -> Non
 )
 def test_any_text_is_stored_or_refused(submitted: str) -> None:
     try:
-        stored = VAULT.admit(ALICE, "OpenAI", submitted)
+        stored = accept(VAULT, submitted)
     except (KeyNotAccepted, KeyNotEncrypted) as error:
         assert not error.violations
         return
-    kept = VAULT.open(ALICE, "OpenAI", stored).get_secret_value()
+    kept = opened(VAULT, stored)
     assert stored.jwe == submitted or kept == submitted
 
 
 def test_a_refusal_does_not_repeat_what_was_submitted() -> None:
     marked = ["sk-Zq7Xv0Kw", "Bearer sk-Zq7Xv0Kw", "eyJZq7Xv0Kw.", "Zq7Xv0Kw.a.b.c.d"]
-    stored = VAULT.admit(ALICE, "OpenAI", OPAQUE).jwe
+    stored = accept(VAULT, OPAQUE).jwe
     for submitted in [*marked, stored[:-1], encoded({"alg": "Zq7Xv0Kw", "enc": "x"}) + "...."]:
         with pytest.raises((KeyNotAccepted, KeyNotEncrypted)) as caught:
-            VAULT.admit(ALICE, "OpenAI", submitted)
+            accept(VAULT, submitted)
         told = caught.value.detail + repr(caught.value)
         assert "Zq7Xv0Kw" not in told
         assert stored[:20] not in told
@@ -394,13 +399,13 @@ WRAPPINGS = [
 def test_a_plain_key_is_refused_however_it_was_pasted(key: str) -> None:
     for wrapping in WRAPPINGS:
         with pytest.raises(KeyNotEncrypted):
-            VAULT.admit(ALICE, "OpenAI", wrapping.format(key))
+            accept(VAULT, wrapping.format(key))
 
 
 @pytest.mark.parametrize("key", PLAIN.values(), ids=PLAIN)
 def test_a_plain_key_is_refused_whatever_the_provider_is_called(key: str) -> None:
     with pytest.raises(KeyNotEncrypted):
-        VAULT.admit(ALICE, "My own gateway", key)
+        accept(VAULT, key, to="My own gateway")
 
 
 # Opaque ciphertexts, each in the form that its tool gives it.
@@ -450,9 +455,9 @@ CIPHERTEXTS = {
 
 @pytest.mark.parametrize("text", CIPHERTEXTS.values(), ids=CIPHERTEXTS)
 def test_an_opaque_ciphertext_is_stored_like_any_other(text: str) -> None:
-    stored = VAULT.admit(ALICE, "OpenAI", text)
+    stored = accept(VAULT, text)
     assert stored.jwe != text
-    assert VAULT.open(ALICE, "OpenAI", stored).get_secret_value() == text
+    assert opened(VAULT, stored) == text
 
 
 @pytest.mark.parametrize(
@@ -465,62 +470,61 @@ def test_an_opaque_ciphertext_is_stored_like_any_other(text: str) -> None:
     ids=["OpenPGP.js 4", "Mailvelope", "JSON with numbers"],
 )
 def test_dots_alone_do_not_make_a_jwe(text: str) -> None:
-    stored = VAULT.admit(ALICE, "OpenAI", text)
-    assert VAULT.open(ALICE, "OpenAI", stored).get_secret_value() == text
+    stored = accept(VAULT, text)
+    assert opened(VAULT, stored) == text
 
 
 # Keyrings that change
 
 
 def test_the_primary_encrypts_and_every_storage_key_opens() -> None:
-    before = vault("old").admit(ALICE, "OpenAI", "before")
+    before = accept(vault("old"), "before")
     turned = vault("old", "new", primary="new")
-    after = turned.admit(ALICE, "OpenAI", "after")
+    after = accept(turned, "after")
     assert (before.kid, after.kid) == ("old", "new")
     assert header(after)["kid"] == "new"
-    assert turned.open(ALICE, "OpenAI", before).get_secret_value() == "before"
-    assert turned.open(ALICE, "OpenAI", after).get_secret_value() == "after"
-    assert turned.admit(ALICE, "OpenAI", before.jwe) == before
+    assert opened(turned, before) == "before"
+    assert opened(turned, after) == "after"
 
 
 def test_a_key_that_is_not_on_the_keyring_opens_nothing() -> None:
-    stored = vault("old").admit(ALICE, "OpenAI", OPAQUE)
+    stored = accept(vault("old"), OPAQUE)
     other = vault("new")
     with pytest.raises(KeyUnreadable):
-        other.open(ALICE, "OpenAI", stored)
+        opened(other, stored)
     with pytest.raises(KeyNotAccepted):
-        other.admit(ALICE, "OpenAI", stored.jwe)
+        accept(other, stored.jwe)
 
 
 def test_a_kid_alone_opens_nothing() -> None:
-    stored = vault("old").admit(ALICE, "OpenAI", OPAQUE)
+    stored = accept(vault("old"), OPAQUE)
     both = vault("old", "new")
     for kid in ("new", "", "OLD"):
         with pytest.raises(KeyUnreadable):
-            both.open(ALICE, "OpenAI", StoredKey(kid, stored.jwe))
+            opened(both, StoredKey(kid, stored.jwe))
 
 
 def test_a_kid_of_ones_own_choice_opens_nothing() -> None:
-    stored = VAULT.admit(ALICE, "OpenAI", OPAQUE)
+    stored = accept(VAULT, OPAQUE)
     twins = {"old": STORAGE["old"], "twin": STORAGE["old"]}
     both = Vault(Keyring(twins, SEALING, "old", primary_sealing="seal"))
     with pytest.raises(KeyUnreadable):
-        both.open(ALICE, "OpenAI", StoredKey("twin", stored.jwe))
+        opened(both, StoredKey("twin", stored.jwe))
 
 
 def test_another_key_under_the_same_kid_opens_nothing() -> None:
-    stored = VAULT.admit(ALICE, "OpenAI", OPAQUE)
+    stored = accept(VAULT, OPAQUE)
     impostor = {"old": OctKey.generate_key(256, {"kid": "old"})}
     other = Vault(Keyring(impostor, SEALING, "old", primary_sealing="seal"))
     assert other.state(stored) is KeyState.SET
     with pytest.raises(KeyUnreadable):
-        other.open(ALICE, "OpenAI", stored)
+        opened(other, stored)
 
 
 @pytest.mark.parametrize("text", ["", "x", "a.b.c.d.e", OPAQUE, "\0....", "é....."])
 def test_what_is_no_jwe_in_the_store_is_unreadable(text: str) -> None:
     with pytest.raises(KeyUnreadable):
-        VAULT.open(ALICE, "OpenAI", StoredKey("old", text))
+        opened(VAULT, StoredKey("old", text))
 
 
 def test_the_state_is_told_without_opening_anything() -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from aiconfig_plugin import AIConfigPlugin, Settings
 from aiconfig_plugin.client import seal
-from aiconfig_plugin.domain.model import Owner, Submission
+from aiconfig_plugin.domain.model import Destination, Owner, StoredKey, Submission
 from aiconfig_plugin.errors import MissingToken
 from aiconfig_plugin.http.validation import parse_submission
 from aiconfig_plugin.keys.keyring import load_keyring
@@ -23,6 +23,7 @@ from tests.support.gateway import body, entry
 
 ISSUER = "https://issuer.example"
 ALICE, BOB = Owner(ISSUER, "alice"), Owner(ISSUER, "bob")
+OPENAI = Destination("OpenAI")
 API_KEY = "sk-live-9f3kd83jd0s7eu2hqp"
 PROMPT = "You are a careful pirate."
 
@@ -39,6 +40,14 @@ def new_vault(keyring: Path, **options: Any) -> Vault:
     if not keyring.exists():
         create_keyring(keyring)
     return Vault(load_keyring(keyring), **options)
+
+
+def accept(vault: Vault, submitted: str, owner: Owner = ALICE, to: str = "OpenAI") -> StoredKey:
+    return vault.accept_submitted_key(owner, Destination(to), submitted)
+
+
+def opened(vault: Vault, stored: StoredKey, owner: Owner = ALICE, to: str = "OpenAI") -> str:
+    return vault.open(owner, Destination(to), stored).get_secret_value()
 
 
 def turn(keyring: Path) -> None:
