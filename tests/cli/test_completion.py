@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.processes import aiconfig
 
-COMMANDS = {"serve", "demo", "keyring", "seal", "rotate", "check", "openapi"}
+COMMANDS = {"catalog", "serve", "demo", "keyring", "seal", "rotate", "check", "openapi"}
 
 # What bash does at Tab: it fills these variables and calls the function that was registered. The
 # function asks bash by compopt for the names of files.
