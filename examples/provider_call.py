@@ -1,7 +1,8 @@
 """A gateway route that answers a message with the user's own model and key.
 
-POST /chat {"message": "…"} calls an OpenAI-compatible endpoint, PROVIDER_URL, with the first chat
-model of the user who is logged in. The key is opened for this one call and sent nowhere else.
+POST /chat {"message": "…"} calls PROVIDER (OpenAI) at its OpenAI-compatible PROVIDER_URL, with the
+first chat model of that provider that the user has configured. The key is decrypted for this one
+call, and a key for another provider is never sent there.
 """
 
 import asyncio
@@ -12,13 +13,15 @@ from tornado.httpclient import AsyncHTTPClient
 from tornado.web import Application, HTTPError, RequestHandler
 
 from aiconfig_plugin import (
+    AIConfigError,
     AIConfigPlugin,
     ConfigNotFound,
     KeyUnreadable,
     ModelNotConfigured,
-    Principal,
     Settings,
 )
+
+SCOPE = "ai-config:read"  # or one of your own for what costs the user money
 
 
 class ChatHandler(RequestHandler):
@@ -26,13 +29,19 @@ class ChatHandler(RequestHandler):
         self.plugin = plugin
 
     async def post(self) -> None:
-        principal: Principal = await self.plugin.authenticate(self.request)
+        provider = os.environ.get("PROVIDER", "OpenAI")
+        url = os.environ.get("PROVIDER_URL", "https://api.openai.com/v1")
         try:
-            chosen = await self.plugin.resolve(principal.subject or "", type="chat")
+            principal = await self.plugin.authenticate(self.request)
+            if SCOPE not in principal.scopes or principal.subject is None:
+                raise HTTPError(403, reason=f"A user's token with the scope {SCOPE} is required")
+            chosen = await self.plugin.resolve(principal.subject, provider=provider, type="chat")
         except (ConfigNotFound, ModelNotConfigured):
-            raise HTTPError(409, reason="Choose a chat model in your settings first") from None
+            raise HTTPError(409, reason=f"Add a chat model of {provider} first") from None
         except KeyUnreadable:
             raise HTTPError(409, reason="Enter your API key again") from None
+        except AIConfigError as err:  # no token or a wrong one, an outage
+            raise HTTPError(err.status, reason=err.title) from None
         messages = [
             {"role": "system", "content": chosen.system_prompt},
             {"role": "user", "content": json.loads(self.request.body)["message"]},
@@ -41,11 +50,15 @@ class ChatHandler(RequestHandler):
         if chosen.api_key:
             headers["Authorization"] = f"Bearer {chosen.api_key.get_secret_value()}"
         answer = await AsyncHTTPClient().fetch(
-            f"{os.environ['PROVIDER_URL']}/chat/completions",
+            f"{url}/chat/completions",
             method="POST",
             headers=headers,
             body=json.dumps({"model": chosen.model, "messages": messages}),
+            follow_redirects=False,  # or another host might get the key
+            raise_error=False,
         )
+        if answer.code != 200:
+            raise HTTPError(502, reason=f"{provider} responded with HTTP {answer.code}")
         self.write({"answer": json.loads(answer.body)["choices"][0]["message"]["content"]})
 
 

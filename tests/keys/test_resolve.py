@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import copy
-import importlib.util
 import json
 import logging
 import pickle
-import sys
 import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo.monitoring import CommandListener, CommandStartedEvent
-from tornado.httpserver import HTTPServer
-from tornado.testing import bind_unused_port
-from tornado.web import Application, RequestHandler
 
 from aiconfig_plugin import AIConfigPlugin, Settings
 from aiconfig_plugin.domain.model import Owner, ResolvedModel, SecretStr
@@ -44,7 +38,7 @@ from tests.keys.builders import (
     submission,
     turn,
 )
-from tests.support.gateway import Gateway, body, entry
+from tests.support.gateway import entry
 
 MODELS = [
     entry("gpt-4", key="key 0"),
@@ -301,86 +295,3 @@ async def test_the_errors_of_resolving_do_not_show_it(
             await plugin.resolve("alice")
         summary = traceback.TracebackException.from_exception(raised.value, capture_locals=True)
         assert API_KEY[3:] not in "".join(summary.format())
-
-
-# The example
-
-
-def load_example() -> ModuleType:
-    path = Path(__file__).parents[2] / "examples" / "provider_call.py"
-    spec = importlib.util.spec_from_file_location("provider_call", path)
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-class Provider(RequestHandler):
-    """As much of an OpenAI-compatible endpoint as one call needs."""
-
-    def initialize(self, calls: list[dict[str, Any]]) -> None:
-        self.calls = calls
-
-    def post(self) -> None:
-        asked = json.loads(self.request.body)
-        self.calls.append({"key": self.request.headers.get("Authorization"), **asked})
-        message = {"role": "assistant", "content": f"{asked['model']} says arr"}
-        self.write({"choices": [{"index": 0, "message": message}]})
-
-
-@RUN
-async def test_the_example_calls_the_provider_with_the_user_s_own_key_model_and_prompt(
-    make_gateway: Callable[..., Awaitable[Gateway]],
-    documents: Any,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    example = load_example()
-    calls: list[dict[str, Any]] = []
-    provider = HTTPServer(Application([("/v1/chat/completions", Provider, {"calls": calls})]))
-    listener, port = bind_unused_port()
-    provider.add_socket(listener)
-    monkeypatch.setenv("PROVIDER_URL", f"http://127.0.0.1:{port}/v1")
-    try:
-        gateway = await make_gateway()
-        gateway.app.add_handlers(
-            r".*", [("/chat", example.ChatHandler, {"plugin": gateway.plugin})]
-        )
-        hello = {"message": "Hello"}
-
-        async def chat(user: str) -> Any:
-            return await gateway.call("POST", "/chat", hello, gateway.auth(user))
-
-        assert (await chat("alice")).code == 409
-        alice, bob = gateway.user("alice"), gateway.user("bob")
-        ada = entry("ada", type="embedding", key="not this one")
-        await alice.create(body(ada, entry("gpt-4", key="alice's key"), prompt=PROMPT))
-        await bob.create(body(entry("llama3", provider="Ollama"), prompt=""))
-        answered = await chat("alice")
-        assert (answered.code, json.loads(answered.body)) == (200, {"answer": "gpt-4 says arr"})
-        assert (await chat("bob")).code == 200
-        assert calls == [
-            {
-                "key": "Bearer alice's key",
-                "model": "gpt-4",
-                "messages": [
-                    {"role": "system", "content": PROMPT},
-                    {"role": "user", "content": "Hello"},
-                ],
-            },
-            {
-                "key": None,
-                "model": "llama3",
-                "messages": [
-                    {"role": "system", "content": ""},
-                    {"role": "user", "content": "Hello"},
-                ],
-            },
-        ]
-        documents.update_one({"subject": "alice"}, {"$set": {"models.1.key.kid": "nobody"}})
-        assert (await chat("alice")).code == 409
-        assert (await gateway.call("POST", "/chat", hello)).code in (401, 403, 500)
-        assert len(calls) == 2
-    finally:
-        provider.stop()
-        await provider.close_all_connections()
-        sys.modules.pop("provider_call", None)

@@ -1,0 +1,111 @@
+"""The example that calls a provider sends a key to the provider of its entry and to nobody else."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pymongo import MongoClient
+from tornado.httpclient import HTTPResponse
+from tornado.httpserver import HTTPServer
+from tornado.ioloop import IOLoop
+from tornado.testing import bind_unused_port
+from tornado.web import Application, RequestHandler
+
+from tests.support.gateway import READ, WRITE, Gateway, body, entry
+
+EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "provider_call.py"
+PROMPT = "Talk like a pirate."
+
+
+class Provider(RequestHandler):
+    """As much of an OpenAI-compatible endpoint as one call needs."""
+
+    def initialize(self, calls: list[Any], status: list[int]) -> None:
+        self.calls, self.status = calls, status
+
+    def post(self) -> None:
+        asked = json.loads(self.request.body)
+        self.calls.append((self.request.headers.get("Authorization"), asked))
+        self.set_status(self.status[0])
+        message = {"role": "assistant", "content": f"{asked['model']} says arr"}
+        self.write({"choices": [{"index": 0, "message": message}]})
+
+
+class Chat:
+    """The example in a gateway, beside a provider that notes its calls."""
+
+    def __init__(self, gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.gateway = gateway
+        self.calls: list[Any] = []
+        self.status = [200]
+        socket, port = bind_unused_port()
+        given = {"calls": self.calls, "status": self.status}
+        self.provider = HTTPServer(Application([("/v1/chat/completions", Provider, given)]))
+        self.provider.add_socket(socket)
+        monkeypatch.setenv("PROVIDER_URL", f"http://127.0.0.1:{port}/v1")
+        spec = importlib.util.spec_from_file_location("provider_call", EXAMPLE)
+        assert spec and spec.loader
+        example = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(example)
+        gateway.app.add_handlers(".*", [("/chat", example.ChatHandler, {"plugin": gateway.plugin})])
+
+    async def __call__(self, user: str = "alice", scope: str = READ) -> HTTPResponse:
+        auth = self.gateway.auth(user, scope)
+        return await self.gateway.call("POST", "/chat", {"message": "Hello"}, auth)
+
+
+@pytest.fixture
+def chat(gateway: Gateway, io_loop: IOLoop, monkeypatch: pytest.MonkeyPatch) -> Iterator[Chat]:
+    async def make() -> Chat:
+        return Chat(gateway, monkeypatch)
+
+    made = io_loop.run_sync(make)
+    yield made
+    made.provider.stop()
+    io_loop.run_sync(made.provider.close_all_connections)
+
+
+async def test_it_calls_with_the_users_own_key_model_and_prompt(chat: Chat) -> None:
+    embedding = entry("ada", type="embedding", key="not this one")
+    sent = body(embedding, entry("gpt-4", key="alice's key"), prompt=PROMPT)
+    await chat.gateway.user("alice").create(sent)
+    answered = await chat()
+    assert (answered.code, json.loads(answered.body)) == (200, {"answer": "gpt-4 says arr"})
+    messages = [{"role": "system", "content": PROMPT}, {"role": "user", "content": "Hello"}]
+    assert chat.calls == [("Bearer alice's key", {"model": "gpt-4", "messages": messages})]
+
+
+async def test_a_key_for_another_provider_is_never_sent(chat: Chat) -> None:
+    alice, bob = chat.gateway.user("alice"), chat.gateway.user("bob")
+    other = entry("claude", provider="Anthropic", key="Anthropic's key")
+    await alice.create(body(other))
+    await bob.create(body(other, entry("gpt-4")))
+    assert (await chat("alice")).code == 409
+    assert (await chat("bob")).code == 200
+    assert [key for key, _ in chat.calls] == [None]
+
+
+async def test_without_scope_token_configuration_or_readable_key_nobody_is_called(
+    chat: Chat, mongod: Any, database_name: str
+) -> None:
+    assert (await chat()).code == 409
+    await chat.gateway.user("alice").create(body(entry(key="k")))
+    assert (await chat(scope=WRITE)).code == 403
+    assert (await chat.gateway.call("POST", "/chat", {"message": "Hello"})).code == 401
+    with MongoClient[dict[str, Any]](mongod.uri) as client:
+        [name] = client[database_name].list_collection_names()
+        lost = {"$set": {"models.0.key.kid": "nobody"}}
+        client[database_name][name].update_one({"subject": "alice"}, lost)
+    assert (await chat()).code == 409
+    assert chat.calls == []
+
+
+async def test_an_error_of_the_provider_is_not_passed_on_as_an_answer(chat: Chat) -> None:
+    await chat.gateway.user("alice").create(body(entry(key="k")))
+    chat.status[0] = 401
+    assert (await chat()).code == 502
