@@ -16,6 +16,8 @@ from pymongo import MongoClient
 from tornado.ioloop import IOLoop
 
 from aiconfig_plugin.demo.mongod import Mongod
+from aiconfig_plugin.keys.keyring_file import create_keyring
+from aiconfig_plugin.store.repository import COLLECTION
 from tests.support.gateway import Gateway
 from tests.support.scripted_server import ScriptedServer
 
@@ -99,3 +101,19 @@ def server(io_loop: IOLoop) -> Iterator[ScriptedServer]:
     started = io_loop.run_sync(start)
     yield started
     io_loop.run_sync(started.stop)
+
+
+@pytest.fixture
+def keyring(tmp_path: Path) -> Path:
+    """A new keyring file, the one that ``gateway`` uses too."""
+    path = tmp_path / "keyring.json"
+    if not path.exists():
+        create_keyring(path)
+    return path
+
+
+@pytest.fixture
+def documents(mongod: Mongod | GivenMongoDB, database_name: str) -> Iterator[Any]:
+    """The collection as a plain client with every right sees it."""
+    with MongoClient[dict[str, Any]](mongod.uri) as client:
+        yield client[database_name][COLLECTION]

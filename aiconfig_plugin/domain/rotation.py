@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from aiconfig_plugin.domain.ports import KeyVault, Repository, Rewrapping, StoredConfig
-from aiconfig_plugin.errors import ConfigurationError, KeyUnreadable
+from aiconfig_plugin.errors import ConfigNotFound, ConfigurationError, KeyUnreadable
 
 PAGE = 200
 """Owners that are read and written together."""
@@ -29,7 +29,7 @@ class Rotation:
     """What became of the stored keys that the primary did not wrap."""
 
     rewrapped: int
-    """How many fewer of them there are now."""
+    """How many the primary wraps now."""
     left: Mapping[str, int]
     """How many there still are, by ``kid``: they do not open, or came in meanwhile."""
 
@@ -42,16 +42,15 @@ async def rotate(
 ) -> Rotation:
     """Wrap every stored key by the primary. What users see as their revision stays the same.
 
-    ``progress`` is told after each page how many stored keys were dealt with in it. Keys that
+    ``progress`` is told after each page how many stored keys were re-wrapped in it. Keys that
     cannot be opened are left as they are. Raises
     :class:`~aiconfig_plugin.errors.StorageUnavailable`; running it again goes on from there.
     """
-    found = await count_others(repository, vault)
-    for kid in found:
-        if vault.has_key(kid):
-            await _rotate_kid(repository, vault, kid, progress)
-    left = await count_others(repository, vault)
-    return Rotation(max(0, sum(found.values()) - sum(left.values())), left)
+    rewrapped = 0
+    for kid in await repository.kids():
+        if kid != vault.primary and vault.has_key(kid):
+            rewrapped += await _rotate_kid(repository, vault, kid, progress)
+    return Rotation(rewrapped, await count_others(repository, vault))
 
 
 async def count_others(repository: Repository, vault: KeyVault) -> Mapping[str, int]:
@@ -104,30 +103,56 @@ def _opens(vault: KeyVault, kid: str, stored: StoredConfig) -> bool:
 
 async def _rotate_kid(
     repository: Repository, vault: KeyVault, kid: str, progress: Callable[[int], None]
-) -> None:
-    """Wrap anew what ``kid`` wraps, until nothing is left of it but what cannot be opened."""
-    fruitless = 0
+) -> int:
+    """Wrap anew what ``kid`` wraps, until nothing is left of it but what cannot be opened.
+
+    Returns how many keys were.
+    """
+    rewrapped = fruitless = 0
     while fruitless < MAX_FRUITLESS_PASSES:
         applied, overtaken = await _pass(repository, vault, kid, progress)
+        rewrapped += applied
         if not overtaken:
-            return
+            break
         fruitless = 0 if applied else fruitless + 1
+    return rewrapped
 
 
 async def _pass(
     repository: Repository, vault: KeyVault, kid: str, progress: Callable[[int], None]
-) -> tuple[int, int]:
-    """Go through the configurations once; return how many were changed, and how many not."""
-    applied = overtaken = 0
+) -> tuple[int, bool]:
+    """Go through the configurations once.
+
+    Returns how many keys were wrapped anew, and whether a live writer was faster somewhere.
+    """
+    rewrapped, overtaken = 0, False
     after = ""
     while page := await repository.wrapped_by(kid, after=after, limit=PAGE):
         after = page[-1].id
         changes = await asyncio.to_thread(_rewrap_page, vault, page)
-        changed = await repository.rewrap(changes)
-        applied += changed
-        overtaken += len(changes) - changed
-        progress(sum(len(change.keys) for change in changes))
-    return applied, overtaken
+        if await repository.rewrap(changes) < len(changes):
+            overtaken = True
+            changes = await _applied(repository, page, changes)
+        keys = sum(len(change.keys) for change in changes)
+        rewrapped += keys
+        progress(keys)
+    return rewrapped, overtaken
+
+
+async def _applied(
+    repository: Repository, page: Sequence[StoredConfig], changes: Sequence[Rewrapping]
+) -> Sequence[Rewrapping]:
+    """Return those of the changes that are found in the store: no ciphertext comes twice."""
+    owners = {stored.id: stored.owner for stored in page}
+    applied = []
+    for change in changes:
+        try:
+            config = await repository.read(owners[change.id])
+        except ConfigNotFound:
+            continue
+        if any(entry.key in change.keys.values() for entry in config.models if entry.key):
+            applied.append(change)
+    return applied
 
 
 def _rewrap_page(vault: KeyVault, page: Sequence[StoredConfig]) -> Sequence[Rewrapping]:

@@ -6,11 +6,12 @@ gateway, then rotate, then retire. Each change replaces the file at once or not 
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import secrets
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from typing import Any, TextIO, TypeAlias
 
@@ -42,7 +43,7 @@ def add_keys(path: Path) -> list[str]:
     Returns their ``kid``.
     """
     pair = _new_pair()
-    with _changing(path) as keys:
+    with _locked_update(path) as keys:
         keys += pair
     return [key["kid"] for key in pair]
 
@@ -52,7 +53,7 @@ def promote_keys(path: Path, kid: str | None = None) -> list[str]:
 
     Returns the ``kid`` of what was promoted.
     """
-    with _changing(path) as keys:
+    with _locked_update(path) as keys:
         chosen = [_named(path, keys, kid)] if kid else _newest(keys)
         for key in keys:
             if any(key["kty"] == other["kty"] for other in chosen):
@@ -86,7 +87,7 @@ def retire_keys(path: Path, kids: Collection[str]) -> None:
 
     A key that has been promoted meanwhile is refused.
     """
-    with _changing(path) as keys:
+    with _locked_update(path) as keys:
         keyring = load_keyring(path)
         for kid in {keyring.primary, keyring.primary_sealing}.intersection(kids):
             raise ConfigurationError(f"{kid} is a primary; promote another key first.")
@@ -121,34 +122,51 @@ def _no_such_key(path: Path, kid: str) -> ConfigurationError:
 
 
 @contextmanager
-def _changing(path: Path) -> Iterator[list[JWK]]:
-    """Give the keys of a keyring that is in order, and replace the file by what became of them."""
-    load_keyring(path)
+def _locked_update(path: Path) -> Iterator[list[JWK]]:
+    """Give the keys of a valid keyring, and replace the file by what became of them."""
     # The file behind a link is replaced, not the link.
     target = os.path.realpath(path)
     draft = f"{target}.new"
-    try:
-        descriptor = _create(draft)  # Its being there keeps any other change away.
-    except FileExistsError:
-        raise ConfigurationError(
-            f"{draft} exists: another command is changing the keyring, or one was cut off; "
-            "remove it if none is running."
-        ) from None
-    except OSError as err:
-        raise ConfigurationError(f"{draft}: {err.strerror}.") from None
-    try:
-        with open(descriptor, "w", encoding="utf-8") as file:
-            keys: list[JWK] = read_keyring_file(target)["keys"]
-            yield keys
-            _write(file, keys)
-        load_keyring(draft)
-        owner = os.stat(target)
-        if (owner.st_uid, owner.st_gid) != (os.geteuid(), os.getegid()):
-            os.chown(draft, owner.st_uid, owner.st_gid)
-        os.replace(draft, target)
-    except BaseException:
-        os.unlink(draft)
-        raise
+    with _lock(target):
+        load_keyring(path)
+        keys: list[JWK] = read_keyring_file(target)["keys"]
+        try:
+            _unlink(draft)  # A command that was killed has left it.
+            descriptor = _create(draft)
+        except OSError as err:
+            raise ConfigurationError(f"{draft}: {err.strerror}.") from None
+        try:
+            with open(descriptor, "w", encoding="utf-8") as file:
+                yield keys
+                _write(file, keys)
+            load_keyring(draft)
+            owner = os.stat(target)
+            if (owner.st_uid, owner.st_gid) != (os.geteuid(), os.getegid()):
+                os.chown(draft, owner.st_uid, owner.st_gid)
+            os.replace(draft, target)
+        finally:
+            _unlink(draft)
+
+
+@contextmanager
+def _lock(target: str) -> Iterator[None]:
+    """Keep other commands from changing the file; the lock ends with the process at the latest."""
+    while True:
+        try:
+            file = open(target, "rb")
+        except OSError as err:
+            raise ConfigurationError(f"{target}: {err.strerror}.") from None
+        with file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            # While this command waited, another one may have put a new file in its place.
+            if os.path.samestat(os.fstat(file.fileno()), os.stat(target)):
+                yield
+                return
+
+
+def _unlink(path: str) -> None:
+    with suppress(FileNotFoundError):
+        os.unlink(path)
 
 
 def _create(path: Path) -> int:

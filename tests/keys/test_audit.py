@@ -15,7 +15,7 @@ from aiconfig_plugin.domain import audit
 from aiconfig_plugin.domain.model import Owner
 from aiconfig_plugin.errors import KeyUnreadable
 from aiconfig_plugin.keys.keyring import load_keyring
-from tests.keys.builders import PROMPT, RUN, drop, logged, new_vault, turn
+from tests.support.builders import PROMPT, RUN, drop, logged, new_vault, turn
 from tests.support.gateway import OPAQUE, READ_PATH, Gateway, User, body, entry, problem
 
 CLIENT = "demo-spa"

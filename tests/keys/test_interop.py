@@ -14,9 +14,9 @@ from jwcrypto.jwk import JWK
 
 from aiconfig_plugin.client import seal
 from aiconfig_plugin.keys.vault import Vault
-from tests.keys.builders import ALICE, accept, new_vault, opened
-from tests.keys.reference_jwe import b64, unb64
+from tests.support.builders import ALICE, accept, new_vault, opened
 from tests.support.processes import need
+from tests.support.reference_jwe import b64, unb64
 
 API_KEY = "sk-proj-ünï\U0001f511-" + "x" * 40
 SOURCES = Path(__file__).parent / "interop"

@@ -16,9 +16,9 @@ from aiconfig_plugin.domain.model import KeyState, Owner
 from aiconfig_plugin.errors import ConfigNotFound, KeyUnreadable, ModelNotConfigured
 from aiconfig_plugin.keys.keyring import load_keyring
 from aiconfig_plugin.store.documents import owner_id
-from tests.keys.builders import ALICE, BOB, ISSUER, RUN, logged, started, submission, turn
-from tests.keys.reference_jwe import b64, unb64
+from tests.support.builders import ALICE, BOB, ISSUER, RUN, logged, started, submission, turn
 from tests.support.gateway import entry
+from tests.support.reference_jwe import b64, unb64
 
 Document = dict[str, Any]
 

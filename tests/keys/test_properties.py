@@ -30,7 +30,7 @@ from aiconfig_plugin.keys.keyring import Keyring
 from aiconfig_plugin.keys.vault import Vault
 from aiconfig_plugin.store.repository import MongoRepository
 from aiconfig_plugin.testing import InMemoryRepository
-from tests.keys.builders import ALICE, BOB
+from tests.support.builders import ALICE, BOB
 
 T = TypeVar("T")
 Identity = tuple[str, str]

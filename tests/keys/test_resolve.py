@@ -24,7 +24,7 @@ from aiconfig_plugin.errors import (
     ModelNotConfigured,
 )
 from aiconfig_plugin.keys.keyring import load_keyring
-from tests.keys.builders import (
+from tests.support.builders import (
     ALICE,
     API_KEY,
     BOB,

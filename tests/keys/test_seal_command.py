@@ -23,7 +23,7 @@ from aiconfig_plugin.cli import main
 from aiconfig_plugin.client import seal
 from aiconfig_plugin.errors import KeyNotAccepted
 from aiconfig_plugin.keys.vault import Vault
-from tests.keys.builders import ALICE, API_KEY, accept, new_vault, opened
+from tests.support.builders import ALICE, API_KEY, accept, new_vault, opened
 from tests.support.processes import aiconfig, environment
 
 TOKEN = "the-access-token"

@@ -20,7 +20,7 @@ from joserfc.registry import HeaderParameter
 
 from aiconfig_plugin.keys import sealed_jwe, stored_jwe
 from aiconfig_plugin.keys.submitted import read_jwe_header
-from tests.keys.reference_jwe import LEFT_OUT, b64, public_jwk, seal_by_hand, unb64
+from tests.support.reference_jwe import LEFT_OUT, b64, public_jwk, seal_by_hand, unb64
 
 KEY = ECKey.generate_key("P-256", {"kid": "seal", "use": "enc"})
 DOCUMENT = {"keys": [KEY.as_dict(private=False)], "apv": b64(b"apv of the owner")}

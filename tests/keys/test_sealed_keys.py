@@ -23,7 +23,7 @@ from aiconfig_plugin.keys.keyring import load_keyring
 from aiconfig_plugin.keys.keyring_file import retirable, retire_keys
 from aiconfig_plugin.keys.vault import Vault
 from aiconfig_plugin.testing import InMemoryRepository
-from tests.keys.builders import (
+from tests.support.builders import (
     ALICE,
     API_KEY,
     BOB,
@@ -36,8 +36,8 @@ from tests.keys.builders import (
     submission,
     turn,
 )
-from tests.keys.reference_jwe import LEFT_OUT, apv, b64, public_jwk, seal_by_hand, unb64
 from tests.support.gateway import OPAQUE, READ_PATH, Gateway, body, entry, problem
+from tests.support.reference_jwe import LEFT_OUT, apv, b64, public_jwk, seal_by_hand, unb64
 
 MakeGateway = Callable[..., Awaitable[Gateway]]
 Document = dict[str, Any]

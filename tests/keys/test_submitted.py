@@ -9,8 +9,8 @@ from collections.abc import Callable
 import pytest
 
 from aiconfig_plugin.errors import KeyNotAccepted, KeyNotEncrypted
-from tests.keys.builders import accept
 from tests.keys.test_vault import VAULT
+from tests.support.builders import accept
 
 GROWTH = 16
 

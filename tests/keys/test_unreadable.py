@@ -16,7 +16,7 @@ from aiconfig_plugin.domain.model import Owner
 from aiconfig_plugin.errors import ConfigurationError, KeyUnreadable
 from aiconfig_plugin.keys.keyring import load_keyring
 from aiconfig_plugin.store.documents import owner_id
-from tests.keys.builders import (
+from tests.support.builders import (
     ALICE,
     BOB,
     RUN,
@@ -28,9 +28,9 @@ from tests.keys.builders import (
     submission,
     turn,
 )
-from tests.keys.reference_jwe import b64
 from tests.support.gateway import OPAQUE, Gateway, User, body, entry, problem
 from tests.support.processes import aiconfig, authorization_server, environment, settings_for
+from tests.support.reference_jwe import b64
 
 OTHER_PROVIDER = entry("claude", provider="Anthropic")
 

@@ -19,7 +19,7 @@ from aiconfig_plugin.domain.model import KeyState, Owner, StoredKey
 from aiconfig_plugin.errors import KeyNotAccepted, KeyNotEncrypted, KeyUnreadable
 from aiconfig_plugin.keys.keyring import Keyring
 from aiconfig_plugin.keys.vault import Vault
-from tests.keys.builders import OPENAI, accept, opened
+from tests.support.builders import OPENAI, accept, opened
 
 ALICE = Owner("https://issuer.example", "alice")
 OPAQUE = "U2FsdGVkX1+vupppZksvRf5pq5g5XjFRlipRkwB0K1Y="
