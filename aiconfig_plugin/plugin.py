@@ -34,6 +34,7 @@ from aiconfig_plugin.http import (
     ROUTES,
     WELL_KNOWN,
     Access,
+    HealthHandler,
     Parts,
     ResourceMetadataHandler,
     metadata_url,
@@ -91,6 +92,7 @@ class AIConfigPlugin:
             authenticate = self._introspection = IntrospectionAuthenticator(settings)
         self._authenticate = authenticate
         self._opened = AsyncExitStack()
+        self._is_started = False
         self._service = AIConfigService(self._repository, self._vault)
         self._parts = Parts(
             service=self._service,
@@ -122,6 +124,18 @@ class AIConfigPlugin:
                 routes.append(URLSpec(re.escape(path), ResourceMetadataHandler, given))
         return routes
 
+    def health_handlers(self) -> list[URLSpec]:
+        """Return ``/healthz`` and ``/readyz``, which answer probes without a token.
+
+        Ready is a plugin that was started, and so has checked its keyring, and was not closed. An
+        outage of the database or the authorization server makes no difference: it would take out
+        all gateways at once.
+        """
+        return [
+            URLSpec("/healthz", HealthHandler, {"is_healthy": lambda: True}),
+            URLSpec("/readyz", HealthHandler, {"is_healthy": lambda: self._is_started}),
+        ]
+
     def mount(self, app: Application) -> None:
         """Add the routes to an application, ahead of the rules it was made with."""
         app.add_handlers(r".*", self.handlers())
@@ -141,6 +155,7 @@ class AIConfigPlugin:
                 opened.push_async_callback(self._introspection.close)
                 await self._introspection.start()
             self._opened = opened.pop_all()
+            self._is_started = True
 
     async def _verify_keyring(self) -> None:
         kids = await self._repository.kids()
@@ -165,7 +180,10 @@ class AIConfigPlugin:
         principal = cast("Principal | None", await self._authenticate(request))
         if principal is None:
             raise MissingToken("This request is not authenticated.")
-        if principal.expires_at is not None and principal.expires_at <= time.time():
+        if (
+            principal.expires_at is not None
+            and principal.expires_at + self.settings.clock_leeway <= time.time()
+        ):
             raise InvalidToken("The authentication has expired.")
         return principal
 
@@ -210,6 +228,7 @@ class AIConfigPlugin:
 
     async def close(self) -> None:
         """Close what :meth:`start` opened."""
+        self._is_started = False
         await self._opened.aclose()
 
     async def __aenter__(self) -> AIConfigPlugin:

@@ -203,6 +203,9 @@ class Settings:
     introspection_cache_size: int = setting(
         10_000, "Maximum number of cached introspections.", _number(int, 1, 1_000_000)
     )
+    clock_leeway: float = setting(
+        0.0, "Seconds by which clocks may differ, for `exp` and `nbf`.", _number(float, 0, 60)
+    )
     api_key_policy: APIKeyPolicy = setting(
         "opaque",
         "`opaque` accepts any ciphertext as an API key, `sealed` only sealed keys.",

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tornado.httpclient import AsyncHTTPClient
+from tornado.httpserver import HTTPServer
 from tornado.httputil import HTTPHeaders, HTTPServerRequest, RequestStartLine
+from tornado.testing import bind_unused_port
+from tornado.web import Application
 
 from aiconfig_plugin import (
     AIConfigPlugin,
@@ -107,3 +114,36 @@ async def test_authenticate_returns_a_principal_or_raises(settings: Settings) ->
         await make(settings, None).authenticate(REQUEST)
     with pytest.raises(InvalidToken, match="expired"):
         await make(settings, Principal(ISSUER, "alice", expires_at=1)).authenticate(REQUEST)
+    past = Principal(ISSUER, "alice", expires_at=time.time() - 10)
+    for leeway, is_valid in ((60, True), (5, False)):
+        plugin = make(dataclasses.replace(settings, clock_leeway=leeway), past)
+        with contextlib.nullcontext() if is_valid else pytest.raises(InvalidToken):
+            await plugin.authenticate(REQUEST)
+
+
+@RUN
+async def test_it_is_ready_between_start_and_close(settings: Settings) -> None:
+    plugin = make(settings)
+    server = HTTPServer(Application(plugin.health_handlers()))
+    listener, port = bind_unused_port()
+    server.add_socket(listener)
+
+    async def codes() -> list[int]:
+        answers = [
+            await AsyncHTTPClient().fetch(
+                f"http://127.0.0.1:{port}/{path}", raise_error=False, method=method
+            )
+            for path in ("healthz", "readyz")
+            for method in ("GET", "HEAD")
+        ]
+        assert {answer.headers["Cache-Control"] for answer in answers} == {"no-store"}
+        return [answer.code for answer in answers]
+
+    try:
+        assert await codes() == [200, 200, 503, 503]
+        async with plugin:
+            assert await codes() == [200, 200, 200, 200]
+        assert await codes() == [200, 200, 503, 503]
+    finally:
+        server.stop()
+        await server.close_all_connections()

@@ -22,6 +22,7 @@ VALID: dict[str, dict[str, Any]] = {
     "write_scope": {"w": ..., "": ...},
     "introspection_ttl": {"2.5": 2.5, "0": 0.0, "3600": 3600.0},
     "introspection_cache_size": {"7": 7, "1": 1, "1000000": 1_000_000},
+    "clock_leeway": {"0": 0.0, "60": 60.0},
     "api_key_policy": {"sealed": ...},
     "base_urls": {
         "public": ("public",),
@@ -49,6 +50,7 @@ INVALID: dict[str, tuple[str, ...]] = {
     "write_scope": ("two words", "\x7f"),
     "introspection_ttl": ("-0.001", "3600.1", "nan", "inf", "-inf", "x", "1,5"),
     "introspection_cache_size": ("0", "-1", "1000001", "1.5", "1e3", "x", "nan"),
+    "clock_leeway": ("-1", "60.1"),
     "api_key_policy": ("plain", "Opaque", "none"),
     "base_urls": ("https://a.example/v1", "Public", "*", "a.example", "http://127.1", "public,"),
     "prefix": ("api", "/api/", "/", "//api", "/a b", "/api\n", "/(x)", "/a?b", "/é"),
@@ -100,7 +102,7 @@ def test_an_unknown_name_is_named_even_when_it_is_empty(name: str, value: str) -
 
 
 @pytest.mark.parametrize("value", [True, None, "30"])
-@pytest.mark.parametrize("name", ["introspection_ttl", "introspection_cache_size"])
+@pytest.mark.parametrize("name", ["introspection_ttl", "introspection_cache_size", "clock_leeway"])
 def test_a_number_is_a_number_in_python_too(name: str, value: object) -> None:
     with pytest.raises(ConfigurationError, match=f"{variable(name)} "):
         Settings(**{name: value})  # type: ignore[arg-type]

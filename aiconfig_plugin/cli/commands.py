@@ -15,6 +15,7 @@ from tornado.web import Application
 
 from aiconfig_plugin.cli.catalog import catalog_command, summary
 from aiconfig_plugin.cli.keys import keyring_command, rotate_command, seal_command
+from aiconfig_plugin.cli.logs import configure_logging
 from aiconfig_plugin.cli.serving import DrainingServer
 from aiconfig_plugin.domain import unreadable_keys, verify_keyring
 from aiconfig_plugin.errors import (
@@ -84,14 +85,28 @@ _port = click.option(
 @command.command("serve")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @_port
-def _serve(host: str, port: int) -> None:
-    """Run a standalone gateway."""
+@click.option(
+    "--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True
+)
+@click.option(
+    "--log-level",
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    default="warning",
+    show_default=True,
+    help="From info on, the log has the audit trail.",
+)
+def _serve(host: str, port: int, log_format: str, log_level: str) -> None:
+    """Run a standalone gateway.
+
+    GET /healthz and /readyz answer probes.
+    """
+    configure_logging(log_format, log_level)
     run_until_stopped(lambda stop: _run_gateway(host, port, stop))
 
 
 async def _run_gateway(host: str, port: int, stop: asyncio.Event) -> None:
     plugin = AIConfigPlugin(Settings.from_env())
-    app = Application()
+    app = Application(plugin.health_handlers())
     plugin.mount(app)
     server = DrainingServer(app)
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -147,7 +147,7 @@ class IntrospectionAuthenticator:
             raise InvalidToken(refusal)
         else:
             active = await self._ask_once(digest, token)
-        active.check_time(self._clock())
+        active.check_time(self._clock(), self._settings.clock_leeway)
         return active.principal
 
     def forget(self, *, token: str | None = None, subject: str | None = None) -> None:

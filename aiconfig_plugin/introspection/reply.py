@@ -29,12 +29,12 @@ class ActiveToken:
     principal: Principal
     not_before: float | None
 
-    def check_time(self, now: float) -> None:
+    def check_time(self, now: float, leeway: float = 0.0) -> None:
         """Raise ``InvalidToken`` unless the token is good at ``now``, seconds since the epoch."""
         expires_at = self.principal.expires_at
-        if expires_at is not None and expires_at <= now:
+        if expires_at is not None and expires_at + leeway <= now:
             raise InvalidToken("The access token has expired.")
-        if self.not_before is not None and self.not_before > now:
+        if self.not_before is not None and self.not_before - leeway > now:
             raise InvalidToken("The access token is not valid yet.")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import logging
 import os
 import re
 import signal
@@ -12,6 +13,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,6 +25,7 @@ from pymongo import MongoClient
 
 from aiconfig_plugin.cli import main
 from aiconfig_plugin.cli.commands import run_until_stopped
+from aiconfig_plugin.cli.logs import JSONFormatter
 from aiconfig_plugin.demo.authorization_server import AuthorizationServer
 from aiconfig_plugin.demo.mongod import free_port
 from aiconfig_plugin.domain import AIConfig, ModelEntry, Owner, StoredKey
@@ -31,7 +34,7 @@ from aiconfig_plugin.introspection import IntrospectionAuthenticator
 from aiconfig_plugin.keys import add_keys, create_keyring
 from aiconfig_plugin.store import MongoRepository
 from aiconfig_plugin.store.documents import COLLECTION, to_document
-from tests.support.gateway import BOTH, READ_PATH, closed_port
+from tests.support.gateway import BOTH, CREATE_PATH, READ_PATH, body, closed_port
 from tests.support.processes import (
     PATIENCE,
     aiconfig,
@@ -256,35 +259,73 @@ def test_check_fails_with_code_1_for_a_wrong_setting(
 
 
 @pytest.mark.parametrize(
-    ("module", "number"), [(False, signal.SIGTERM), (False, signal.SIGHUP), (True, signal.SIGINT)]
+    ("module", "number", "options"),
+    [
+        (False, signal.SIGTERM, ""),
+        (False, signal.SIGHUP, "--log-level info"),
+        (True, signal.SIGINT, "--log-level info --log-format json"),
+    ],
 )
 def test_serve_prints_one_line_serves_and_ends_when_told(
     server: AuthorizationServer,
     settings: dict[str, str],
     tmp_path: Path,
-    number: signal.Signals,
     module: bool,
+    number: signal.Signals,
+    options: str,
 ) -> None:
     command = [sys.executable, "-m", "aiconfig_plugin"] if module else [aiconfig()]
     port = free_port()
-    command += ["serve", "--port", str(port)]
+    command += ["serve", "--port", str(port), *options.split()]
     with program(command, environment(**settings), tmp_path / "serve") as gateway:
         gateway.wait_for("\n")
-        url = f"http://127.0.0.1:{port}{READ_PATH}"
+        origin = f"http://127.0.0.1:{port}"
+        assert [status(f"{origin}/{probe}") for probe in ("healthz", "readyz")] == [200, 200]
+        url = f"{origin}{READ_PATH}"
         assert status(url) == 401
         token = server.issue("alice", BOTH)["access_token"]
         assert status(url, token) == 404
         assert status(f"{url}?access_token={token}") == 401
+        assert status(f"{origin}{CREATE_PATH}", token, body()) == 201
         assert gateway.end(number) == 0
-        assert gateway.out.count("\n") == 1
-        assert f"http://127.0.0.1:{port}" in gateway.out
+        assert gateway.out == f"aiconfig listens on {origin}/api/v1\n"
         assert token not in gateway.err and "Traceback" not in gateway.err
+        assert_logged(gateway.err, options)
 
 
-def status(url: str, token: str | None = None) -> int:
-    headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+def assert_logged(lines: str, options: str) -> None:
+    """What goes to standard error by default, and by choice."""
+    if not options:
+        assert "INFO" not in lines and "audit" not in lines
+    elif "json" not in options:
+        time = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}"
+        assert re.search(rf'^{time} INFO aiconfig_plugin.audit: .*"create"', lines, re.MULTILINE)
+    else:
+        records = [json.loads(line) for line in lines.splitlines()]
+        [audit] = [each for each in records if each["logger"] == "aiconfig_plugin.audit"]
+        assert set(audit) == {"time", "level", "logger", "message"} and audit["level"] == "INFO"
+        assert json.loads(audit["message"])["action"] == "create"
+        assert datetime.now(timezone.utc) > datetime.fromisoformat(audit["time"])
+
+
+def test_a_json_line_holds_a_whole_traceback() -> None:
     try:
-        with urlopen(Request(url, headers=headers), timeout=30) as answer:
+        raise ValueError("two\nlines")
+    except ValueError:
+        record = logging.LogRecord("name", logging.ERROR, "", 1, "%s", ("x",), sys.exc_info())
+    line = JSONFormatter().format(record)
+    assert "\n" not in line
+    assert json.loads(line)["message"] == "x"
+    assert json.loads(line)["exception"].endswith("ValueError: two\nlines")
+
+
+def status(url: str, token: str | None = None, sent: Any = None) -> int:
+    headers = {"Content-Type": "application/json"} if sent else {}
+    if token:
+        headers["Authorization"] = f"Bearer {token}"
+    data = json.dumps(sent).encode() if sent else None
+    try:
+        with urlopen(Request(url, data, headers), timeout=30) as answer:
             code: int = answer.status
             return code
     except HTTPError as err:

@@ -15,7 +15,7 @@ from aiconfig_plugin.errors import (
     ClientCredentialsRefused,
     InvalidToken,
 )
-from aiconfig_plugin.introspection.reply import active_token, read_reply
+from aiconfig_plugin.introspection.reply import ActiveToken, active_token, read_reply
 from tests.introspection.conftest import ISSUER, NOW, TOKEN, Make
 from tests.support.scripted_server import Reply, ScriptedServer
 
@@ -114,3 +114,13 @@ def test_a_reply_that_python_cannot_read_is_an_outage(body: bytes) -> None:
 def test_a_service_is_no_user(members: dict[str, Any], claim: str, subject: str | None) -> None:
     body = json.dumps({"active": True, **members}).encode()
     assert principal(200, body, subject_claim=claim).subject == subject
+
+
+@pytest.mark.parametrize("leeway", [0, 60])
+def test_clocks_may_differ_by_the_leeway(leeway: float) -> None:
+    active = ActiveToken(Principal(ISSUER, "alice", expires_at=NOW), not_before=NOW - 9)
+    for now in (NOW - 9 - leeway, NOW - 0.5 + leeway):
+        active.check_time(now, leeway)
+    for now in (NOW - 9.5 - leeway, NOW + leeway):
+        with pytest.raises(InvalidToken):
+            active.check_time(now, leeway)
