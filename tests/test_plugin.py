@@ -121,7 +121,6 @@ async def test_authenticate_returns_a_principal_or_raises(settings: Settings) ->
             await plugin.authenticate(REQUEST)
 
 
-@RUN
 async def test_it_is_ready_between_start_and_close(settings: Settings) -> None:
     plugin = make(settings)
     server = HTTPServer(Application(plugin.health_handlers()))

@@ -55,14 +55,6 @@ class Done(NamedTuple):
 Run = Callable[..., Done]
 
 
-@pytest.fixture(autouse=True)
-def loop_of_its_own() -> Iterator[None]:
-    """A command sets a loop of its own; afterwards the other tests get theirs back."""
-    loop = asyncio.get_event_loop()
-    yield
-    asyncio.set_event_loop(loop)
-
-
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     """Runs a command in this process, with these settings of aiconfig and no others."""

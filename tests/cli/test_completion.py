@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from aiconfig_plugin.cli.commands import command
+from aiconfig_plugin.cli.keys import keyring_command
 from tests.support.processes import aiconfig
-
-COMMANDS = {"catalog", "serve", "demo", "keyring", "seal", "rotate", "check", "openapi"}
 
 # What bash does at Tab: it fills these variables and calls the function that was registered. The
 # function asks bash by compopt for the names of files.
@@ -27,9 +27,9 @@ printf '%s\\n' "${COMPREPLY[@]}"
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ([""], COMMANDS),
+        ([""], set(command.commands)),
         (["se"], {"serve", "seal"}),
-        (["keyring", ""], {"create", "add", "promote", "retire", "list"}),
+        (["keyring", ""], set(keyring_command.commands)),
         (["rotate", "--d"], {"--dry-run"}),
         (["keyring", "list", "k"], {"default"}),
         (["seal", ""], {"default"}),
