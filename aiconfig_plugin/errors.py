@@ -1,7 +1,7 @@
-"""The one tree of errors.
+"""All errors of this package.
 
-Every class carries what an RFC 9457 problem document needs: its ``code`` (the last part of the
-``type`` URN), its ``title`` and its HTTP ``status``. ``detail`` is written for the caller and
+Every concrete class has what a problem document (RFC 9457) needs: its ``code`` (the last part of
+the ``type`` URN), its ``title`` and its HTTP ``status``. ``detail`` is written for the caller and
 never repeats a submitted value, a token or key material.
 """
 
@@ -28,36 +28,45 @@ class Violation:
 class AIConfigError(Exception):
     """Base of every error that this package raises on purpose."""
 
-    code: ClassVar[str] = "internal-error"
-    title: ClassVar[str] = "Internal error"
-    status: ClassVar[int] = 500
+    code: ClassVar[str]
+    title: ClassVar[str]
+    status: ClassVar[int]
+    detail: str = ""
 
-    def __init__(self, detail: str = "") -> None:
-        super().__init__(detail)
-        self.detail = detail
-
-
-class ConfigurationError(AIConfigError):
-    """A setting, the keyring or the set-up of the host is wrong; the start must stop."""
+    def __init__(self, detail: str | None = None) -> None:
+        self.detail = self.detail if detail is None else detail
+        super().__init__(self.detail)
 
 
-class ClientCredentialsRefused(AIConfigError):
+class InternalError(AIConfigError):
+    """Something is wrong on the gateway's side. A client is told no more than that."""
+
+    code = "internal-error"
+    title = "Internal error"
+    status = 500
+
+
+class ConfigurationError(InternalError):
+    """A setting, the keyring or the set-up of the host is wrong; the gateway cannot start."""
+
+
+class ClientCredentialsRefused(InternalError):
     """The authorization server refused this gateway's own client credentials."""
 
 
 class MalformedJSON(AIConfigError):
-    """The body is not UTF-8 or not JSON, repeats a member, holds NaN, or nests too deep."""
+    """The body is not UTF-8 or not JSON, repeats a member, holds NaN, or is nested too deep."""
 
     code = "malformed-json"
-    title = "The body is not JSON that can be read safely"
+    title = "Malformed JSON"
     status = 400
 
 
 class InvalidParameter(AIConfigError):
-    """The query asks for what there is not, or cannot be decoded."""
+    """A query parameter has an unknown value, or cannot be decoded."""
 
     code = "invalid-parameter"
-    title = "A query parameter is not valid"
+    title = "Invalid query parameter"
     status = 400
 
 
@@ -65,7 +74,7 @@ class MissingToken(AIConfigError):
     """The request carries no bearer token (RFC 6750 section 3.1: a challenge without ``error``)."""
 
     code = "missing-token"
-    title = "An access token is required"
+    title = "Access token required"
     status = 401
 
 
@@ -73,27 +82,29 @@ class InvalidToken(AIConfigError):
     """The access token is unknown, expired, revoked or not meant for this gateway."""
 
     code = "invalid-token"
-    title = "The access token is not valid"
+    title = "Invalid access token"
     status = 401
 
 
 class InsufficientScope(AIConfigError):
-    """The token is good but lacks ``scope`` (RFC 6750 section 3.1)."""
+    """The token is valid but lacks ``scope`` (RFC 6750 section 3.1)."""
 
     code = "insufficient-scope"
-    title = "The access token does not cover this request"
+    title = "Insufficient scope"
     status = 403
 
     def __init__(self, scope: str) -> None:
-        super().__init__(f"The scope {scope} is required.")
+        super().__init__(
+            f"The scope {scope} is required." if scope else "The request is not permitted."
+        )
         self.scope = scope
 
 
 class UserRequired(AIConfigError):
-    """The token is active but stands for no user."""
+    """The token is active but does not represent a user."""
 
     code = "user-required"
-    title = "The access token does not stand for a user"
+    title = "The access token does not represent a user"
     status = 403
 
 
@@ -101,48 +112,43 @@ class ConfigNotFound(AIConfigError):
     """The owner has no configuration: none was created, or it was deleted."""
 
     code = "config-not-found"
-    title = "There is no configuration"
+    title = "Configuration not found"
     status = 404
-
-    def __init__(self) -> None:
-        super().__init__("This user has no AI model configuration yet.")
+    detail = "This user has no AI model configuration."
 
 
 class MethodNotAllowed(AIConfigError):
-    """The route is there, for other methods: ``Allow`` names them."""
+    """The route does not support this method; ``Allow`` lists those that it does."""
 
     code = "method-not-allowed"
-    title = "The method is not allowed here"
+    title = "Method not allowed"
     status = 405
+    detail = "Method not allowed; see Allow."
 
 
 class ConfigExists(AIConfigError):
-    """A create found a configuration of this owner; an update would replace it."""
+    """The owner already has a configuration; an update would replace it."""
 
     code = "config-exists"
-    title = "There is a configuration already"
+    title = "Configuration already exists"
     status = 409
-
-    def __init__(self) -> None:
-        super().__init__("This user has an AI model configuration already; update it instead.")
+    detail = "This user already has an AI model configuration; update it instead."
 
 
 class RevisionMismatch(AIConfigError):
-    """``If-Match`` names none that is current: somebody has written since. Nothing was changed."""
+    """``If-Match`` does not name the current revision. Nothing was changed."""
 
     code = "revision-mismatch"
-    title = "The configuration has changed"
+    title = "Configuration has changed"
     status = 412
-
-    def __init__(self) -> None:
-        super().__init__("If-Match does not name the current revision; read it again.")
+    detail = "If-Match does not name the current revision; read the configuration again."
 
 
 class BodyTooLarge(AIConfigError):
-    """The body has more than 1 MiB. It was not kept."""
+    """The request body is larger than 1 MiB."""
 
     code = "body-too-large"
-    title = "The body is too large"
+    title = "Request body too large"
     status = 413
 
 
@@ -150,12 +156,12 @@ class UnsupportedMediaType(AIConfigError):
     """The body is not ``application/json``, or has a content coding."""
 
     code = "unsupported-media-type"
-    title = "The body must be application/json"
+    title = "Unsupported media type"
     status = 415
 
 
 class UnprocessableBody(AIConfigError):
-    """A body that is JSON but says something that cannot be stored; ``violations`` says where."""
+    """The body is JSON but cannot be stored; ``violations`` lists the places."""
 
     status = 422
 
@@ -165,35 +171,35 @@ class UnprocessableBody(AIConfigError):
 
 
 class SchemaViolation(UnprocessableBody):
-    """The body does not fit its JSON Schema; ``errors`` has each place."""
+    """The body violates its JSON Schema; ``errors`` lists the places."""
 
     code = "schema-violation"
-    title = "The body does not fit its schema"
+    title = "Schema violation"
 
 
 class DuplicateModel(UnprocessableBody):
-    """Two entries name the same model of the same type and provider."""
+    """Two entries have the same provider, type and model."""
 
     code = "duplicate-model"
-    title = "Two entries share provider, type and model"
+    title = "Duplicate model"
 
 
 class KeyNotEncrypted(UnprocessableBody):
-    """An ``apiKeyEncrypted`` is recognisably a plain key, or not sealed where it must be."""
+    """An ``apiKeyEncrypted`` is recognizably a plain key, or not sealed where it must be."""
 
     code = "key-not-encrypted"
-    title = "An API key was sent in plain text"
+    title = "API key not encrypted"
 
 
 class KeyNotAccepted(UnprocessableBody):
-    """A sealed or stored key does not open for this owner and this provider.
+    """A sealed or stored key cannot be decrypted for this owner and this provider.
 
-    ``reason`` tells the ways of failing apart; it is for the log and not for the client.
-    ``unverifiable`` is true of a stored key whose wrapping key is not on the keyring.
+    ``reason`` is for the log and not for the client. ``unverifiable`` is true of a stored key
+    whose wrapping key is not on the keyring.
     """
 
     code = "key-not-accepted"
-    title = "An encrypted API key cannot be accepted"
+    title = "Encrypted API key not accepted"
 
     def __init__(
         self,
@@ -212,28 +218,28 @@ class KeyRequired(UnprocessableBody):
     """An entry is given another destination, and its API key is not submitted with it."""
 
     code = "key-required"
-    title = "An API key is required"
+    title = "API key required"
 
 
 class BaseURLNotAllowed(UnprocessableBody):
     """The operator does not allow the origin of a ``baseUrl``."""
 
     code = "base-url-not-allowed"
-    title = "The base URL is not allowed"
+    title = "Base URL not allowed"
 
 
 class ModelNotOffered(UnprocessableBody):
     """The operator does not offer the provider or the model of an entry."""
 
     code = "model-not-offered"
-    title = "The model is not offered"
+    title = "Model not offered"
 
 
 class ModelNotConfigured(AIConfigError):
-    """The owner has a configuration, but no entry in it fits what was asked for."""
+    """The owner has a configuration, but no entry matches the request."""
 
     code = "model-not-configured"
-    title = "No entry of the configuration fits"
+    title = "No matching entry"
     status = 404
 
 
@@ -242,35 +248,35 @@ class BaseURLRefused(AIConfigError):
 
     code = "base-url-refused"
     title = "The URL may not be called"
+    status = 500
 
 
 class KeyUnreadable(AIConfigError):
-    """A stored key cannot be opened: its wrapping key is not on the keyring, or it was moved.
+    """A stored key cannot be decrypted: its wrapping key is not on the keyring, or it was moved.
 
     ``detail`` says why; it is for the log and not for a client.
     """
 
     code = "key-unreadable"
-    title = "The stored API key cannot be read"
+    title = "Stored API key unreadable"
     status = 409
 
 
 class KeyInUse(AIConfigError):
-    """A key of the keyring cannot go while stored keys are wrapped by it."""
+    """A key of the keyring cannot be removed while stored keys are wrapped by it."""
 
     code = "key-in-use"
-    title = "The key is still in use"
+    title = "Key in use"
     status = 409
 
 
-class AuthorizationServerUnavailable(AIConfigError):
-    """The authorization server gave no usable answer: neither a yes nor a no.
+Outcome: TypeAlias = Literal["unknown", "nothing-changed"]
+"""What a write that failed has done: "unknown" where it was sent and not answered."""
 
-    ``retry_after`` is in whole seconds.
-    """
 
-    code = "authorization-server-unavailable"
-    title = "The authorization server is not available"
+class Unavailable(AIConfigError):
+    """A system that the gateway depends on is not available; ``retry_after`` is in seconds."""
+
     status = 503
 
     def __init__(self, detail: str = "", *, retry_after: int = 5) -> None:
@@ -278,23 +284,24 @@ class AuthorizationServerUnavailable(AIConfigError):
         self.retry_after = retry_after
 
 
-Outcome: TypeAlias = Literal["unknown", "nothing-changed"]
-"""What a write that failed has done: "unknown" where it was sent and not answered."""
+class AuthorizationServerUnavailable(Unavailable):
+    """The authorization server did not answer, or not in a usable way."""
+
+    code = "authorization-server-unavailable"
+    title = "Authorization server unavailable"
 
 
-class StorageUnavailable(AIConfigError):
-    """The database gave no usable answer. ``retry_after`` is in whole seconds.
+class StorageUnavailable(Unavailable):
+    """The database gave no usable answer, or memory for request bodies is short.
 
     ``outcome`` is None where nothing was to be written.
     """
 
     code = "storage-unavailable"
-    title = "The database is not available"
-    status = 503
+    title = "Storage unavailable"
 
     def __init__(
         self, detail: str = "", *, retry_after: int = 5, outcome: Outcome | None = None
     ) -> None:
-        super().__init__(detail)
-        self.retry_after = retry_after
+        super().__init__(detail, retry_after=retry_after)
         self.outcome = outcome

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import logging
-import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from typing import Any, cast
-from urllib.parse import urlsplit
 
 from tornado.httputil import HTTPServerRequest
 from tornado.routing import URLSpec
@@ -30,19 +28,7 @@ from aiconfig_plugin.domain import (
     verify_keyring,
 )
 from aiconfig_plugin.errors import ConfigurationError, InvalidToken, MissingToken
-from aiconfig_plugin.http import (
-    ROUTES,
-    WELL_KNOWN,
-    Access,
-    HealthHandler,
-    Parts,
-    ResourceMetadataHandler,
-    metadata_url,
-    openapi_json,
-    parse_submission,
-    resource_metadata,
-    web_routes,
-)
+from aiconfig_plugin.http import Access, HTTPConfig, HealthHandler, openapi_json, resource_metadata, url_specs
 from aiconfig_plugin.introspection import IntrospectionAuthenticator
 from aiconfig_plugin.keys import Vault, load_keyring
 from aiconfig_plugin.settings import Settings, variable
@@ -94,35 +80,26 @@ class AIConfigPlugin:
         self._opened = AsyncExitStack()
         self._is_started = False
         self._service = AIConfigService(self._repository, self._vault)
-        self._parts = Parts(
+        self._http = HTTPConfig(
             service=self._service,
             authenticate=self.authenticate,
-            parse=parse_submission,
-            openapi=openapi_json(settings),
             prefix=settings.prefix,
             scopes={Access.READ: settings.read_scope, Access.WRITE: settings.write_scope},
             cors_origins=settings.cors_origins,
             resource=settings.resource,
-            resource_metadata=_resource_metadata(settings),
         )
 
     def handlers(self) -> list[URLSpec]:
         """Return the routes, for ``Application([*routes, *plugin.handlers()])``."""
-        prefix = re.escape(self.settings.prefix)
-        routes = [
-            URLSpec(prefix + re.escape(path), handler, {"parts": self._parts, "route": route})
-            for path, handler, route in (
-                *((path, handler, path) for path, handler in ROUTES.items()),
-                *((path, handler, "/web") for path, handler in web_routes().items()),
-            )
-        ]
-        if self.settings.resource is not None:
-            # Where RFC 9728 puts it, and where it would be without a proxy that changes the path.
-            public = urlsplit(metadata_url(self.settings.resource)).path
-            for path in dict.fromkeys((public, WELL_KNOWN + self.settings.prefix)):
-                given = {"parts": self._parts, "route": WELL_KNOWN}
-                routes.append(URLSpec(re.escape(path), ResourceMetadataHandler, given))
-        return routes
+        return url_specs(
+            self._http,
+            openapi=openapi_json(self.settings),
+            resource_metadata=resource_metadata(
+                self.settings.resource,
+                self.settings.issuer,
+                (self.settings.read_scope, self.settings.write_scope),
+            ),
+        )
 
     def health_handlers(self) -> list[URLSpec]:
         """Return ``/healthz`` and ``/readyz``, which answer probes without a token.
@@ -237,13 +214,6 @@ class AIConfigPlugin:
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
-
-
-def _resource_metadata(settings: Settings) -> Mapping[str, Any]:
-    if settings.resource is None:
-        return {}
-    scopes = (settings.read_scope, settings.write_scope)
-    return resource_metadata(settings.resource, settings.issuer, scopes)
 
 
 def open_vault(settings: Settings) -> Vault:

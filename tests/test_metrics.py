@@ -11,7 +11,7 @@ from typing import TypeAlias
 import prometheus_client
 from prometheus_client import CollectorRegistry
 
-from aiconfig_plugin.http.config import ROUTES
+from aiconfig_plugin.http import ROUTES
 from aiconfig_plugin.metrics import PrometheusMetrics, process_metrics
 from tests.support.gateway import BOTH, READ_PATH, Gateway, bearer
 from tests.support.scripted_server import Reply, ScriptedServer, active
@@ -91,7 +91,11 @@ async def test_no_caller_can_add_a_label(make_gateway: MakeGateway, server: Scri
         if family.name.startswith("aiconfig_request")
         for sample in family.samples
     }
-    assert routes <= {*ROUTES, "/web", "/.well-known/oauth-protected-resource"}
+    assert routes <= {
+        *(route.path for route in ROUTES),
+        "/web",
+        "/.well-known/oauth-protected-resource",
+    }
 
 
 async def test_two_plugins_in_one_process_share_the_collectors(

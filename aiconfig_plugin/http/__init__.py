@@ -1,25 +1,26 @@
 """The routes: requests in, representations and problem documents out. Knows Tornado, jsonschema."""
 
-from aiconfig_plugin.http.base import Access, Parts
+from aiconfig_plugin.http.base import HTTPConfig
 from aiconfig_plugin.http.browser_files import web_routes
-from aiconfig_plugin.http.challenge import WELL_KNOWN, metadata_url, resource_metadata
-from aiconfig_plugin.http.config import ROUTES, ResourceMetadataHandler
+from aiconfig_plugin.http.challenge import WELL_KNOWN, resource_metadata
 from aiconfig_plugin.http.health import HealthHandler
-from aiconfig_plugin.http.openapi import PROBLEMS, build_openapi, openapi_json
+from aiconfig_plugin.http.openapi import build_openapi, openapi_json
+from aiconfig_plugin.http.operations import Access
+from aiconfig_plugin.http.problems import PROBLEMS
+from aiconfig_plugin.http.routes import ROUTES, url_specs
 from aiconfig_plugin.http.validation import parse_submission
 
 __all__ = [
     "Access",
+    "HTTPConfig",
     "HealthHandler",
     "PROBLEMS",
-    "Parts",
     "ROUTES",
-    "ResourceMetadataHandler",
     "WELL_KNOWN",
     "build_openapi",
-    "metadata_url",
     "openapi_json",
     "parse_submission",
     "resource_metadata",
+    "url_specs",
     "web_routes",
 ]

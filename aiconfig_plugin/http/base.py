@@ -1,100 +1,94 @@
-"""What all routes share: who may come in, how much they may send, and how errors look.
+"""What all routes share: authentication, body limits, response headers and errors.
 
-Closed by default: a method that a handler does not list in ``access`` is refused, and one that
-it lists is reached only with the scope that the list asks for.
+Closed by default: a method that the table of routes does not list is refused, and one that it
+lists is reached only with the scope that its access asks for.
 """
 
 from __future__ import annotations
 
-import enum
+import asyncio
 import json
 import logging
 import sys
-from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import asdict, dataclass, field
-from http.client import responses
+from collections.abc import Awaitable, Collection, Mapping
+from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, ClassVar, cast
+from typing import Any, cast
 
 from tornado.http1connection import HTTP1Connection
-from tornado.web import HTTPError, RequestHandler, stream_request_body
+from tornado.web import Finish, HTTPError, RequestHandler, stream_request_body
 
-from aiconfig_plugin.domain import AIConfigService, Authenticator, Owner, Submission
+from aiconfig_plugin.domain import AIConfigService, Authenticator, Owner
 from aiconfig_plugin.errors import (
     AIConfigError,
-    AuthorizationServerUnavailable,
-    BodyTooLarge,
     InsufficientScope,
-    InvalidParameter,
     InvalidToken,
     MethodNotAllowed,
-    StorageUnavailable,
-    UnprocessableBody,
     UserRequired,
 )
-from aiconfig_plugin.http.challenge import challenge
+from aiconfig_plugin.http.body import BodyBudget, BodyReader, require_json
 from aiconfig_plugin.http.cors import preflight_headers, response_headers
+from aiconfig_plugin.http.operations import Access, Operation, Route
+from aiconfig_plugin.http.problems import CONTENT_TYPE, Problem, of_host, problem
 from aiconfig_plugin.metrics import process_metrics
-
-MAX_BODY_BYTES = 1024 * 1024
-# A body that is too large is let run out unread up to here, so that the client gets to read why.
-# One that is larger still is cut off, which many clients report as a broken connection.
-MAX_DRAINED_BYTES = 16 * MAX_BODY_BYTES
 
 logger = logging.getLogger("aiconfig_plugin")
 
-_to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_PROCESS_BUDGET = BodyBudget()
 
-
-class Access(enum.Enum):
-    """What a method asks of its caller."""
-
-    PUBLIC = "public"
-    READ = "read"
-    WRITE = "write"
+to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 @dataclass(frozen=True)
-class Parts:
-    """What the handlers need, as the plugin composed it."""
+class HTTPConfig:
+    """What every handler needs. There is one for each plugin."""
 
     service: AIConfigService
     authenticate: Authenticator
-    parse: Callable[[bytes], Submission]
-    openapi: bytes
     prefix: str
     scopes: Mapping[Access, str]
     """The scope that each access asks for; empty asks for none."""
     cors_origins: Collection[str] = ()
     resource: str | None = None
-    """The URL of the resource, where its metadata are published (RFC 9728)."""
-    resource_metadata: Mapping[str, Any] = field(default_factory=dict)
+    """The URL of the resource, where its metadata is published (RFC 9728)."""
+    bodies: BodyBudget = field(default=_PROCESS_BUDGET)
+    """Shared by all plugins of the process."""
+    parsing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """One large body at a time: threads that parse would take turns with the event loop."""
 
 
 @stream_request_body
 class BaseHandler(RequestHandler):
-    """The rules that every route obeys."""
+    """The rules that every route obeys.
 
-    access: ClassVar[Mapping[str, Access]] = {}
+    A mixin as well: it calls what it overrides, so that a host's handler may come behind it.
+    """
 
-    def initialize(self, parts: Parts, route: str = "other") -> None:
-        self.parts = parts
-        self._route = route
-        self._body = bytearray()
-        self._received = 0
+    def initialize(self, config: HTTPConfig, route: Route) -> None:
+        self.config = config
+        self.route = route
+        self.operation = route.methods.get(self.request.method or "")
+        length = self.request.headers.get("Content-Length", "")
+        self.body = BodyReader(
+            config.bodies,
+            int(length[:20]) if length.isdecimal() else None,
+            keep=self.operation is not None and self.operation.reads_body,
+        )
         self._admitted = False
+        self._answered = False
         self._set_cors_headers()
 
     def set_default_headers(self) -> None:
+        super().set_default_headers()
         self.clear_header("Server")
         self.set_header("Cache-Control", "no-store")
         self.set_header("Vary", "Authorization")
         self.set_header("X-Content-Type-Options", "nosniff")
-        if hasattr(self, "parts"):  # Tornado calls this once before ``initialize``.
+        if hasattr(self, "config"):  # Tornado calls this once before ``initialize``.
             self._set_cors_headers()
 
     def _set_cors_headers(self) -> None:
-        origins = self.parts.cors_origins
+        origins = self.config.cors_origins
         if not origins:
             return
         self.set_header("Vary", "Authorization, Origin")
@@ -113,99 +107,120 @@ class BaseHandler(RequestHandler):
         return None
 
     async def prepare(self) -> None:
+        prepared = super().prepare()
+        if prepared is not None:
+            await prepared
         # Tornado would answer a body over the host's own limit before a handler could.
         cast(HTTP1Connection, self.request.connection).set_max_body_size(sys.maxsize)
-        if self.request.method == "OPTIONS" and self.parts.cors_origins:
+        if self.request.method == "OPTIONS" and self.config.cors_origins:
             self._answer_preflight()
             return
-        access = self.access.get(self.request.method or "")
-        if access is None:
-            raise MethodNotAllowed("This route knows other methods; Allow names them.")
-        if access is not Access.PUBLIC:
-            await self._authorize(self.parts.scopes[access])
-        announced = self.request.headers.get("Content-Length", "")
-        if announced.isdecimal() and int(announced[:20]) > MAX_DRAINED_BYTES:
-            raise _too_large()
+        if self.operation is None:
+            raise MethodNotAllowed()
+        if self.operation.access is not Access.PUBLIC:
+            await self._authorize(self.config.scopes[self.operation.access])
+        try:
+            self._check_head(self.operation)
+        except AIConfigError as error:
+            # Tornado would send "100 Continue" after an answer that is not finished.
+            if self.body.is_overlong() or "Expect" in self.request.headers:
+                raise
+            self._answer_early(error)
         self._admitted = True
+
+    def _check_head(self, operation: Operation) -> None:
+        """Raise what the headers alone tell of a body."""
+        if operation.reads_body:
+            require_json(self.request.headers)
+        self.body.check_announced()
 
     def _answer_preflight(self) -> None:
         """Answer a CORS preflight, which carries no token and reaches nothing behind."""
         self.set_status(204)
-        origin, origins = self.request.headers.get("Origin"), self.parts.cors_origins
-        for name, value in preflight_headers(origin, origins, list(self.access)).items():
+        origin, origins = self.request.headers.get("Origin"), self.config.cors_origins
+        for name, value in preflight_headers(origin, origins, list(self.route.methods)).items():
             self.set_header(name, value)
         self.finish()
 
-    def on_finish(self) -> None:
-        seconds = self.request.request_time()
-        process_metrics().request(self._route, self.get_status(), seconds)
-
-    def data_received(self, chunk: bytes) -> None:
-        self._received += len(chunk)
-        if self._received <= MAX_BODY_BYTES:
-            self._body += chunk
-        elif self._received <= MAX_DRAINED_BYTES:
-            self._body.clear()
-        else:
-            error = _too_large()
-            self.send_error(error.status, exc_info=(type(error), error, None))
-
-    def read_body(self) -> bytes:
-        """Return the body, or raise ``BodyTooLarge``."""
-        if self._received > MAX_BODY_BYTES:
-            raise _too_large()
-        return bytes(self._body)
-
     async def _authorize(self, scope: str) -> None:
-        principal = await self.parts.authenticate(self.request)
+        try:
+            principal = await self.config.authenticate(self.request)
+        except HTTPError as err:
+            raise of_host(err, scope) from err
         if scope and scope not in principal.scopes:
             raise InsufficientScope(scope)
         if not principal.subject:
-            raise UserRequired("A token that a user has granted is required.")
+            raise UserRequired("A token that represents a user is required.")
         self.owner = Owner(principal.issuer, principal.subject)
         self.client_id = principal.client_id
 
+    def data_received(self, chunk: bytes) -> Awaitable[None] | None:
+        if self._finished:
+            return asyncio.sleep(0)
+        try:
+            self.body.receive(chunk)
+        except AIConfigError as error:
+            if self._answered:
+                self.finish()
+            elif self.body.is_overlong():
+                self.send_error(exc_info=(type(error), error, None))
+            else:
+                self._answer_early(error)
+        # What is dropped may be a little that is compressed to very much: others get their turn.
+        return asyncio.sleep(0) if self._answered else None
+
+    def _answer_early(self, error: AIConfigError) -> None:
+        """Answer now, and keep the connection, so that the client gets to read it.
+
+        What of the body still arrives is dropped, and :meth:`read_body` ends the request.
+        """
+        self._answered = True
+        self.body.close()
+        self.log_exception(type(error), error, None)
+        self.clear()
+        self._write_problem(self._problem(error))
+        self.set_header("Content-Length", sum(map(len, self._write_buffer)))
+        self.flush()
+
+    def read_body(self) -> bytearray:
+        if self._answered:
+            raise Finish()
+        return self.body.read()
+
+    def on_connection_close(self) -> None:
+        super().on_connection_close()
+        self.body.close()
+
+    def on_finish(self) -> None:
+        super().on_finish()
+        self.body.close()
+        label = self.route.label or self.route.path
+        process_metrics().request(label, self.get_status(), self.request.request_time())
+
+    def _problem(self, error: BaseException | None) -> Problem:
+        return problem(
+            error,
+            resource=self.config.resource,
+            allow=self.route.methods,
+            writes=self.operation is not None and self.operation.access is Access.WRITE,
+        )
+
     def send_error(self, status_code: int = 500, **kwargs: Any) -> None:
-        _, raised, _ = kwargs.get("exc_info", (None, None, None))
-        kwargs["problem"] = problem = _problem(raised)
-        super().send_error(problem.status if problem else status_code, **kwargs)
+        _, error, _ = kwargs.get("exc_info", (None, None, None))
+        kwargs["problem"] = found = self._problem(error)
+        super().send_error(found.status, **kwargs)
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         if not self._admitted:
             # The body is not going to be read, so Tornado ends the connection.
             self.set_header("Connection", "close")
-        error: AIConfigError | None = kwargs["problem"]
-        if error is None:
-            title = responses.get(status_code, "Unknown")
-            document: dict[str, Any] = {
-                "type": "about:blank",  # RFC 9457 section 4.2.1: no more than the status says
-                "title": title,
-                "status": status_code,
-            }
-            self.write_json(document, "application/problem+json")
-            return
-        document = {
-            "type": f"urn:aiconfig:problem:{error.code}",
-            "title": error.title,
-            "status": status_code,
-        }
-        if status_code != 500 and error.detail:
-            document["detail"] = error.detail
-        if isinstance(error, UnprocessableBody):
-            document["errors"] = [asdict(violation) for violation in error.violations]
-        for name, value in self._error_headers(error):
-            self.set_header(name, value)
-        self.write_json(document, "application/problem+json")
+        self._write_problem(kwargs["problem"])
 
-    def _error_headers(self, error: AIConfigError) -> Iterable[tuple[str, str]]:
-        authenticate = challenge(error, self.parts.resource)
-        if authenticate is not None:
-            yield "WWW-Authenticate", authenticate
-        match error:
-            case MethodNotAllowed():
-                yield "Allow", ", ".join(self.access)
-            case StorageUnavailable() | AuthorizationServerUnavailable():
-                yield "Retry-After", str(error.retry_after)
+    def _write_problem(self, found: Problem) -> None:
+        self.set_status(found.status, found.reason)
+        for name, value in found.headers.items():
+            self.set_header(name, value)
+        self.write_json(found.document, CONTENT_TYPE)
 
     def log_exception(
         self,
@@ -213,9 +228,10 @@ class BaseHandler(RequestHandler):
         value: BaseException | None,
         tb: TracebackType | None,
     ) -> None:
-        problem = _problem(value)
-        status = problem.status if problem else 0
-        if status == 503:
+        status = self._problem(value).status
+        if isinstance(value, InvalidToken):
+            logger.info("%s: token rejected: %s", self._request_summary(), value)
+        elif status == 503:
             cause = getattr(value, "__cause__", None)
             logger.warning("%s: %s (%r)", self._request_summary(), value, cause)
         elif status >= 500:
@@ -227,25 +243,4 @@ class BaseHandler(RequestHandler):
 
     def write_json(self, document: Any, content_type: str = "application/json") -> None:
         self.set_header("Content-Type", content_type)
-        self.write(_to_json(document).encode())
-
-
-def _too_large() -> BodyTooLarge:
-    return BodyTooLarge(f"A body may have {MAX_BODY_BYTES} bytes.")
-
-
-def _problem(error: BaseException | None) -> AIConfigError | None:
-    """Return what the client is told of an exception; None where its status says it all."""
-    if isinstance(error, AIConfigError):
-        return error
-    if isinstance(error, HTTPError):  # Tornado's own, or from a host's ``authenticate``.
-        match error.status_code:
-            case 400:
-                return InvalidParameter("The query holds what cannot be decoded.")
-            case 401:
-                return InvalidToken("The host does not accept this request's credentials.")
-            case 405:
-                return MethodNotAllowed("This route knows other methods; Allow names them.")
-            case status if status < 500:
-                return None
-    return AIConfigError()
+        self.write(to_json(document).encode())

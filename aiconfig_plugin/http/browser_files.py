@@ -1,4 +1,4 @@
-"""The browser modules in ``web/``: public, and cached for as long as their content stays the same.
+"""Public files: the browser modules in ``web/``, cached for as long as their content is the same.
 
 Each file has two paths: what ``/web/<digest>/<name>`` answers never changes and is cached for a
 year, and ``/web/<name>`` leads there. A module leads there by exporting what that one exports: a
@@ -11,69 +11,74 @@ import functools
 import hashlib
 from collections.abc import Mapping
 from importlib import resources
-from typing import NamedTuple
+from typing import Any
 
-from aiconfig_plugin.http.base import Access, BaseHandler
+from aiconfig_plugin.http.base import BaseHandler, HTTPConfig
+from aiconfig_plugin.http.operations import Access, Operation, Route
 
 _TYPES = {"js": "text/javascript; charset=utf-8", "css": "text/css; charset=utf-8"}
 
 
-class _Web(NamedTuple):
-    files: Mapping[str, bytes]
-    digest: str
-
-
-@functools.cache
-def _web() -> _Web:
+def _web() -> tuple[Mapping[str, bytes], str]:
+    """Return the files by their name, and a digest of all of them."""
     folder = resources.files("aiconfig_plugin") / "web"
     found = sorted((file.name, file) for file in folder.iterdir())
     files = {name: file.read_bytes() for name, file in found if name.split(".")[-1] in _TYPES}
     digest = hashlib.sha256()
     for name, content in files.items():
         digest.update(name.encode() + b"\0" + hashlib.sha256(content).digest())
-    return _Web(files, digest.hexdigest()[:16])
+    return files, digest.hexdigest()[:16]
 
 
-class WebFileHandler(BaseHandler):
-    """One file as it is, for a year: its path changes with its content."""
+class StaticHandler(BaseHandler):
+    """Public content that is the same for everybody, or with ``location`` a way to it."""
 
-    access = {"GET": Access.PUBLIC, "HEAD": Access.PUBLIC}
+    def initialize(
+        self,
+        config: HTTPConfig,
+        route: Route,
+        content: bytes = b"",
+        content_type: str = "application/json",
+        max_age: str = "300",
+        location: str | None = None,
+    ) -> None:
+        super().initialize(config, route)
+        self._content = content
+        self._content_type = content_type
+        self._max_age = max_age
+        self._location = location
 
     async def get(self) -> None:
-        name = self.request.path.rpartition("/")[2]
-        self.set_header("Cache-Control", "public, max-age=31536000, immutable")
-        self.set_header("Content-Type", _TYPES[name.rpartition(".")[2]])
-        self.write(_web().files[name])
-
-    head = get
-
-
-class WebStableHandler(BaseHandler):
-    """The way from a file's stable path to the path of its present content."""
-
-    access = {"GET": Access.PUBLIC, "HEAD": Access.PUBLIC}
-
-    async def get(self) -> None:
-        name = self.request.path.rpartition("/")[2]
-        # Relative, so that it holds behind a proxy that puts a path in front.
-        present = f"{_web().digest}/{name}"
-        self.set_header("Cache-Control", "public, max-age=300")
-        self.set_header("Content-Type", _TYPES[name.rpartition(".")[2]])
-        if name.endswith(".js"):
-            self.write(f'export * from "./{present}";\n')
-        else:
-            self.set_header("Location", present)
+        self.set_header("Cache-Control", f"public, max-age={self._max_age}")
+        self.set_header("Content-Type", self._content_type)
+        if self._location is not None:
+            self.set_header("Location", self._location)
             self.set_status(307)
+        self.write(self._content)
 
     head = get
 
 
-def web_routes() -> dict[str, type[BaseHandler]]:
-    """Return the handler of each path under the prefix."""
-    web = _web()
-    stable = dict.fromkeys((f"/web/{name}" for name in web.files), WebStableHandler)
-    return {**stable, **dict.fromkeys(map(_path, web.files), WebFileHandler)}
+@functools.cache
+def web_routes() -> tuple[Route, ...]:
+    """Return the routes of the files: the stable paths first."""
+    files, digest = _web()
+    stable, lasting = [], []
+    for name, content in files.items():
+        content_type = _TYPES[name.rpartition(".")[2]]
+        # Relative, so that it holds behind a proxy that puts a path in front.
+        present = f"{digest}/{name}"
+        lead = (
+            {"content": f'export * from "./{present}";\n'.encode()}
+            if name.endswith(".js")
+            else {"location": present}
+        )
+        stable.append(_route(name, content_type=content_type, **lead))
+        forever = "31536000, immutable"
+        lasting.append(_route(present, content_type=content_type, content=content, max_age=forever))
+    return (*stable, *lasting)
 
 
-def _path(name: str) -> str:
-    return f"/web/{_web().digest}/{name}"
+def _route(path: str, **arguments: Any) -> Route:
+    operations = {"GET": Operation(Access.PUBLIC)}
+    return Route(f"/web/{path}", StaticHandler, operations, label="/web", arguments=arguments)

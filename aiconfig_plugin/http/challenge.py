@@ -1,9 +1,10 @@
-"""What a refused caller is told: ``WWW-Authenticate`` by RFC 6750 section 3, and RFC 9728."""
+"""``WWW-Authenticate`` (RFC 6750 section 3) and protected resource metadata (RFC 9728)."""
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -46,14 +47,12 @@ def metadata_url(resource: str) -> str:
     return urlunsplit((parts.scheme, parts.netloc, path, "", ""))
 
 
-def resource_metadata(
-    resource: str, issuer: str | None, scopes: Iterable[str]
-) -> Mapping[str, Any]:
-    """Return the protected resource metadata of RFC 9728 section 2."""
+def resource_metadata(resource: str | None, issuer: str | None, scopes: Iterable[str]) -> bytes:
+    """Return the protected resource metadata (RFC 9728 section 2) as JSON."""
     metadata: dict[str, Any] = {"resource": resource, "bearer_methods_supported": ["header"]}
     if issuer:
         metadata["authorization_servers"] = [issuer]
     asked = [scope for scope in dict.fromkeys(scopes) if scope]
     if asked:
         metadata["scopes_supported"] = asked
-    return metadata
+    return json.dumps(metadata, separators=(",", ":")).encode()

@@ -4,29 +4,19 @@ from __future__ import annotations
 
 import copy
 import json
+from collections.abc import Mapping
 from importlib import metadata
 from typing import Any
 
+from aiconfig_plugin.http.operations import Access, Operation
+from aiconfig_plugin.http.problems import PROBLEMS
+from aiconfig_plugin.http.representation import INCLUDES
+from aiconfig_plugin.http.routes import ROUTES
 from aiconfig_plugin.http.validation import MAX_VIOLATIONS, load_schema
 from aiconfig_plugin.settings import Settings
 
 Document = dict[str, Any]
 
-# The problem codes of each status, in the order of the statuses.
-PROBLEMS: dict[int, tuple[str, ...]] = {
-    400: ("malformed-json", "invalid-parameter"),
-    401: ("invalid-token", "missing-token"),
-    403: ("insufficient-scope", "user-required"),
-    404: ("config-not-found",),
-    405: ("method-not-allowed",),
-    409: ("config-exists",),
-    412: ("revision-mismatch",),
-    413: ("body-too-large",),
-    415: ("unsupported-media-type",),
-    422: ("schema-violation", "duplicate-model", "key-not-encrypted", "key-not-accepted"),
-    500: ("internal-error",),
-    503: ("authorization-server-unavailable", "storage-unavailable"),
-}
 _EVERYWHERE = (401, 403, 413, 500, 503)
 _WITH_BODY = (400, 415, 422)
 # What a client may do with the revision that it was told.
@@ -46,6 +36,16 @@ _LINKS = {
 }
 
 
+_CONDITIONS = {
+    "If-None-Match": "The ETag that the caller has already.",
+    "If-Match": "Write only while one of these ETags is the current revision.",
+}
+_HEADERS: Document = {
+    "ETag": {"description": "The revision.", "required": True, "schema": {"type": "string"}},
+    "Location": {"description": "Where to read it.", "schema": {"type": "string"}},
+}
+
+
 def openapi_json(settings: Settings) -> bytes:
     """Return the document as the JSON that is served."""
     return json.dumps(build_openapi(settings), ensure_ascii=False, indent=1).encode()
@@ -53,7 +53,7 @@ def openapi_json(settings: Settings) -> bytes:
 
 def build_openapi(settings: Settings) -> Document:
     """Return the document for the routes under ``settings.prefix``."""
-    path = settings.prefix + "/{}/ai-model-config"
+    scopes = {Access.READ: settings.read_scope, Access.WRITE: settings.write_scope}
     return {
         "openapi": "3.1.0",
         "info": {
@@ -62,15 +62,11 @@ def build_openapi(settings: Settings) -> Document:
             "description": "Each user's own AI models, API keys and system prompt.",
         },
         "paths": {
-            path.format("create"): {"post": _create(settings)},
-            path.format("get"): {"get": _read(settings), "head": _read(settings, head=True)},
-            path.format("update"): {"put": _update(settings)},
-            path.format("delete"): {"delete": _delete(settings)},
-            path.format("get") + "/encryption-key": {
-                "get": _encryption_key(settings),
-                "head": _encryption_key(settings, head=True),
-            },
-            path.format("get") + "/openapi.json": {"get": _openapi(), "head": _openapi(head=True)},
+            settings.prefix + route.path: {
+                method.lower(): _operation(method, operation, scopes)
+                for method, operation in route.methods.items()
+            }
+            for route in ROUTES
         },
         "components": {
             "schemas": {
@@ -92,128 +88,72 @@ def build_openapi(settings: Settings) -> Document:
     }
 
 
-def _create(settings: Settings) -> Document:
-    location = {"description": "Where to read it.", "schema": {"type": "string"}}
-    return {
-        "operationId": "createAIModelConfig",
-        "summary": "Store the caller's first configuration",
-        "security": _security(settings.write_scope),
-        "requestBody": _request_body(),
+def _operation(method: str, operation: Operation, scopes: Mapping[Access, str]) -> Document:
+    head = method == "HEAD"
+    scope = scopes.get(operation.access)
+    document: Document = {
+        "operationId": operation.id.replace("get", "head", 1) if head else operation.id,
+        "summary": operation.summary,
+        "security": [] if scope is None else [{"bearer": [scope] if scope else []}],
         "responses": {
-            "201": _stored("It is stored.", Location=location),
-            **_problems(*_WITH_BODY, 409),
+            **_successes(operation, head=head),
+            **({} if scope is None else _problems(operation)),
         },
     }
+    if operation.description:
+        document["description"] = operation.description
+    if operation.parameters:
+        document["parameters"] = [_parameter(name) for name in operation.parameters]
+    if operation.reads_body:
+        document["requestBody"] = {"required": True, **_content("application/json", "Config")}
+    return document
 
 
-def _read(settings: Settings, *, head: bool = False) -> Document:
-    found = _stored("The caller's configuration.", head=head)
-    include = {
-        "name": "include",
-        "in": "query",
-        "description": "What to add to every entry: the stored key or null, and whether it is set.",
-        "style": "form",
-        "explode": False,
-        "schema": {
-            "type": "array",
-            "minItems": 1,
-            "items": {"enum": ["apiKeyEncrypted", "keyState"]},
-        },
-    }
-    return {
-        "operationId": "headAIModelConfig" if head else "getAIModelConfig",
-        "summary": "Read the caller's configuration",
-        "security": _security(settings.read_scope),
-        "parameters": [include, _header("If-None-Match", "The ETag that the caller has already.")],
-        "responses": {
-            "200": found,
-            "304": {"description": "The caller has the current revision already."},
-            **_problems(400, 404),
-        },
-    }
+def _successes(operation: Operation, *, head: bool) -> Document:
+    answer: Document = {"description": operation.answer}
+    if operation.schema and not head:
+        answer |= _content("application/json", operation.schema)
+    if operation.headers:
+        answer["headers"] = {name: copy.deepcopy(_HEADERS[name]) for name in operation.headers}
+        if not head:
+            answer["links"] = copy.deepcopy(_LINKS)
+    answers = {str(operation.status): answer}
+    if "If-None-Match" in operation.parameters:
+        answers["304"] = {"description": "The caller has the current revision already."}
+    return answers
 
 
-def _update(settings: Settings) -> Document:
-    return {
-        "operationId": "updateAIModelConfig",
-        "summary": "Replace the caller's configuration",
-        "description": "An entry without apiKeyEncrypted keeps the key that is stored for the same "
-        "provider, type and model; null removes it.",
-        "security": _security(settings.write_scope),
-        "parameters": [_if_match()],
-        "requestBody": _request_body(),
-        "responses": {"200": _stored("It is replaced."), **_problems(*_WITH_BODY, 404, 412)},
-    }
-
-
-def _delete(settings: Settings) -> Document:
-    return {
-        "operationId": "deleteAIModelConfig",
-        "summary": "Delete the caller's configuration",
-        "security": _security(settings.write_scope),
-        "parameters": [_if_match()],
-        "responses": {"204": {"description": "It is gone."}, **_problems(404, 412)},
-    }
-
-
-def _encryption_key(settings: Settings, *, head: bool = False) -> Document:
-    found = _answer("What seals an API key to this gateway for the caller.", "Recipient", head=head)
-    return {
-        "operationId": "headEncryptionKey" if head else "getEncryptionKey",
-        "summary": "Read what a client needs to seal an API key",
-        "security": _security(settings.read_scope),
-        "responses": {"200": found, **_problems()},
-    }
-
-
-def _openapi(*, head: bool = False) -> Document:
-    return {
-        "operationId": "headOpenAPI" if head else "getOpenAPI",
-        "summary": "Read this document",
-        "security": [],
-        "responses": {"200": _answer("This document.", "OpenAPI", head=head)},
-    }
-
-
-def _security(scope: str) -> list[Document]:
-    return [{"bearer": [scope] if scope else []}]
-
-
-def _header(name: str, description: str) -> Document:
-    return {"name": name, "in": "header", "description": description, "schema": {"type": "string"}}
-
-
-def _if_match() -> Document:
-    return _header("If-Match", "Write only while one of these ETags is the current revision.")
-
-
-def _request_body() -> Document:
-    schema = {"$ref": "#/components/schemas/Config"}
-    return {"required": True, "content": {"application/json": {"schema": schema}}}
-
-
-def _stored(description: str, *, head: bool = False, **headers: Document) -> Document:
-    etag = {"description": "The revision.", "required": True, "schema": {"type": "string"}}
-    answer = _answer(description, "StoredConfig", head=head)
-    stored = {**answer, "headers": {"ETag": etag, **headers}}
-    return stored if head else {**stored, "links": copy.deepcopy(_LINKS)}
-
-
-def _answer(description: str, component: str, *, head: bool = False) -> Document:
-    if head:
-        return {"description": description}
-    schema = {"$ref": f"#/components/schemas/{component}"}
-    return {"description": description, "content": {"application/json": {"schema": schema}}}
-
-
-def _problems(*statuses: int) -> Document:
-    schema = {"$ref": "#/components/schemas/Problem"}
+def _problems(operation: Operation) -> Document:
+    with_body = _WITH_BODY if operation.reads_body else ()
     return {
         str(status): {
             "description": " or ".join(PROBLEMS[status]),
-            "content": {"application/problem+json": {"schema": schema}},
+            **_content("application/problem+json", "Problem"),
         }
-        for status in sorted({*statuses, *_EVERYWHERE})
+        for status in sorted({*operation.problems, *_EVERYWHERE, *with_body})
+    }
+
+
+def _content(media_type: str, component: str) -> Document:
+    schema = {"$ref": f"#/components/schemas/{component}"}
+    return {"content": {media_type: {"schema": schema}}}
+
+
+def _parameter(name: str) -> Document:
+    if name == "include":
+        return {
+            "name": name,
+            "in": "query",
+            "description": "What to add to every entry: the stored key or null, and its state.",
+            "style": "form",
+            "explode": False,
+            "schema": {"type": "array", "minItems": 1, "items": {"enum": list(INCLUDES)}},
+        }
+    return {
+        "name": name,
+        "in": "header",
+        "description": _CONDITIONS[name],
+        "schema": {"type": "string"},
     }
 
 
@@ -277,6 +217,10 @@ def _problem() -> Document:
             "title": {"type": "string"},
             "status": {"type": "integer"},
             "detail": {"type": "string"},
+            "outcome": {
+                "description": "With status 503 of a write: whether it may have happened.",
+                "enum": ["unknown", "nothing-changed"],
+            },
             "errors": {"type": "array", "maxItems": MAX_VIOLATIONS, "items": violation},
         },
         "required": ["type", "title", "status"],

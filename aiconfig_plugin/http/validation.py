@@ -1,8 +1,7 @@
-"""Request bodies: JSON that can be read safely, then the schema files, compiled once.
+"""Validating request bodies against the schema files.
 
-The only file that knows jsonschema, and jsonschema-rs, which says sooner that a body fits where
-the extra ``speed`` is installed. Their messages quote what was submitted, so none of them is passed
-on: every detail here is made from the schema alone.
+The only file that knows jsonschema and jsonschema-rs. The fast one only says that a body fits;
+every detail here is made from the schema alone, for their messages repeat what was submitted.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from __future__ import annotations
 import functools
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib import resources
 from typing import Any
 
@@ -19,9 +18,9 @@ from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
 from aiconfig_plugin.domain import ABSENT, Submission, SubmittedEntry
-from aiconfig_plugin.errors import MalformedJSON, SchemaViolation, Violation
+from aiconfig_plugin.errors import SchemaViolation, Violation
+from aiconfig_plugin.http.strict_json import read_json
 
-MAX_DEPTH = 32
 MAX_VIOLATIONS = 50
 
 
@@ -32,71 +31,22 @@ def load_schema(name: str) -> dict[str, Any]:
     return schema
 
 
-def parse_submission(raw: bytes) -> Submission:
-    """Return what a request body says.
+def parse_submission(raw: bytes | bytearray) -> Submission:
+    """Parse and validate a request body.
 
-    Raises :class:`~aiconfig_plugin.errors.MalformedJSON` for bytes that are not JSON of the safe
-    kind (RFC 7493: UTF-8, no member twice, no lone surrogates; nested 32 deep at most), and
+    Raises :class:`~aiconfig_plugin.errors.MalformedJSON` as
+    :func:`~aiconfig_plugin.http.strict_json.read_json`, and
     :class:`~aiconfig_plugin.errors.SchemaViolation` with the violations in document order.
     """
     document = read_json(raw)
-    # Whatever jsonschema-rs does not pass, jsonschema decides: all that could go wrong there is to
-    # pass too much.
-    if not _passes()(document):
+    # jsonschema decides about whatever jsonschema-rs does not pass: all that could go wrong there
+    # is to pass too much.
+    if not _fast_validator()(document):
         _check_schema(document)
     return Submission(
         models=tuple(_submitted(entry) for entry in document["models"]),
         system_prompt=document["system_prompt"],
     )
-
-
-def read_json(raw: bytes) -> Any:
-    """Parse JSON that means the same to every reader, or raise ``MalformedJSON``."""
-    try:
-        text = raw.decode("utf-8")
-        document = json.loads(text, object_pairs_hook=_members, parse_constant=_no_constant)
-        # Only an escape can bring in a lone surrogate, which UTF-8 cannot hold. That there is no
-        # escape at all is found out much sooner than that there is none of this kind.
-        if "\\" in text and "\\u" in text:
-            json.dumps(document, ensure_ascii=False).encode("utf-8")
-    except json.JSONDecodeError as err:
-        place = f"line {err.lineno}, column {err.colno}"
-        raise MalformedJSON(f"The body is not JSON: {err.msg} at {place}.") from None
-    except UnicodeError:
-        raise MalformedJSON("The body is not well-formed UTF-8.") from None
-    except RecursionError:
-        raise MalformedJSON(f"The body is nested more than {MAX_DEPTH} deep.") from None
-    except ValueError:
-        raise MalformedJSON("The body holds a number that is too long.") from None
-    if isinstance(document, (dict, list)):
-        _check_depth(document)
-    return document
-
-
-def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise MalformedJSON("An object in the body has the same member twice.")
-    return members
-
-
-def _no_constant(_name: str) -> None:
-    raise MalformedJSON("NaN and Infinity are not JSON.")
-
-
-def _check_depth(document: Any) -> None:
-    level = [document]
-    for _ in range(MAX_DEPTH):
-        children = [
-            child
-            for node in level
-            for child in (node.values() if isinstance(node, dict) else node)
-            if isinstance(child, (dict, list))
-        ]
-        if not children:
-            return
-        level = children
-    raise MalformedJSON(f"The body is nested more than {MAX_DEPTH} deep.")
 
 
 def _submitted(entry: Mapping[str, Any]) -> SubmittedEntry:
@@ -110,8 +60,8 @@ def _submitted(entry: Mapping[str, Any]) -> SubmittedEntry:
 
 
 @functools.cache
-def _passes() -> Any:
-    """Return jsonschema-rs's check of a document; where it is not installed nothing passes."""
+def _fast_validator() -> Any:
+    """Return jsonschema-rs's check of a document; where there is no wheel nothing passes."""
     try:
         from jsonschema_rs import Draft202012Validator as FastValidator
 
@@ -123,11 +73,12 @@ def _passes() -> Any:
 
 
 def _check_schema(document: Any) -> None:
-    violations = sorted(_validator().iter_errors(document), key=functools.partial(_place, document))
-    if violations:
+    errors = list(_validator().iter_errors(document))
+    if errors:
+        errors.sort(key=_Places(document).of)
         raise SchemaViolation(
-            "The body does not fit its schema; 'errors' says where.",
-            [_violation(error) for error in violations[:MAX_VIOLATIONS]],
+            "The body violates its schema; see errors.",
+            [_violation(error) for error in errors[:MAX_VIOLATIONS]],
         )
 
 
@@ -140,8 +91,52 @@ def _validator() -> Any:
     registry: Registry[Any] = Registry().with_resources(
         (schema["$id"], DRAFT202012.create_resource(schema)) for schema in schemas
     )
-    keywords = {"required": _required, "pattern": _pattern, "items": _items}
+    keywords = {
+        **{name: _keyword(violated) for name, violated in _VIOLATED.items()},
+        "required": _required,
+        "items": _items,
+    }
     return validators.extend(Draft202012Validator, keywords)(schemas[0], registry=registry)
+
+
+@functools.cache
+def _ecma_262(pattern: str) -> re.Pattern[str]:
+    """Compile a JSON Schema pattern, whose ``$`` is the very end; Python's may precede an LF."""
+    return re.compile(pattern.removesuffix("$") + r"\Z" if pattern.endswith("$") else pattern)
+
+
+# jsonschema's own keywords write what was submitted into their messages, all of it.
+_VIOLATED: Mapping[str, Callable[[Any, Any, Any, Any], bool]] = {
+    "type": lambda validator, types, instance, _schema: (
+        not any(
+            validator.is_type(instance, name)
+            for name in ([types] if isinstance(types, str) else types)
+        )
+    ),
+    "minLength": lambda _v, limit, instance, _s: (
+        isinstance(instance, str) and len(instance) < limit
+    ),
+    "maxLength": lambda _v, limit, instance, _s: (
+        isinstance(instance, str) and len(instance) > limit
+    ),
+    "maxItems": lambda _v, limit, instance, _s: (
+        isinstance(instance, list) and len(instance) > limit
+    ),
+    "pattern": lambda _v, pattern, instance, _s: (
+        isinstance(instance, str) and not _ecma_262(pattern).search(instance)
+    ),
+    "additionalProperties": lambda _v, _allowed, instance, schema: (
+        isinstance(instance, dict) and not instance.keys() <= schema["properties"].keys()
+    ),
+}
+
+
+def _keyword(violated: Callable[[Any, Any, Any, Any], bool]) -> Any:
+    def keyword(*given: Any) -> Iterator[ValidationError]:
+        if violated(*given):
+            yield ValidationError("")
+
+    return keyword
 
 
 def _required(
@@ -153,32 +148,32 @@ def _required(
                 yield ValidationError(f"The member {name} is missing.")
 
 
-def _pattern(
-    validator: Any, pattern: str, instance: Any, _schema: Any
-) -> Iterator[ValidationError]:
-    if validator.is_type(instance, "string") and not _ecma_262(pattern).search(instance):
-        yield ValidationError("")
-
-
-@functools.cache
-def _ecma_262(pattern: str) -> re.Pattern[str]:
-    """Compile a JSON Schema pattern, whose ``$`` is the very end; Python's may precede an LF."""
-    return re.compile(pattern.removesuffix("$") + r"\Z" if pattern.endswith("$") else pattern)
-
-
 def _items(validator: Any, items: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
-    # A list that is too long is one violation: going through it would hold the loop for seconds.
+    # A list that is too long is one violation, however long it is.
     if validator.is_type(instance, "array") and len(instance) <= schema["maxItems"]:
         yield from Draft202012Validator.VALIDATORS["items"](validator, items, instance, schema)
 
 
-def _place(document: Any, error: ValidationError) -> tuple[int, ...]:
-    """Return where in the document an error is, as something that sorts in document order."""
-    place = []
-    for step in error.absolute_path:
-        place.append(step if isinstance(step, int) else list(document).index(step))
-        document = document[step]
-    return tuple(place)
+class _Places:
+    """Where in a document an error is, as something that sorts in document order."""
+
+    def __init__(self, document: Any) -> None:
+        self._document = document
+        self._order: dict[int, dict[str, int]] = {}
+
+    def of(self, error: ValidationError) -> tuple[int, ...]:
+        node, place = self._document, []
+        for step in error.absolute_path:
+            place.append(self._number(node, step))
+            node = node[step]
+        return tuple(place)
+
+    def _number(self, node: Any, step: Any) -> int:
+        if isinstance(step, int):
+            return step
+        if id(node) not in self._order:
+            self._order[id(node)] = {name: number for number, name in enumerate(node)}
+        return self._order[id(node)][step]
 
 
 def _violation(error: ValidationError) -> Violation:
@@ -196,11 +191,9 @@ def _detail(error: ValidationError) -> str:
         case "additionalProperties":
             return f"Only these members are allowed: {', '.join(schema['properties'])}."
         case "minLength":
-            return f"Must have at least {limit} characters."
+            return "Must not be empty." if limit == 1 else f"Must have at least {limit} characters."
         case "maxLength":
             return f"Must have at most {limit} characters."
-        case "minItems":
-            return f"Must have at least {limit} entries."
         case "maxItems":
             return f"Must have at most {limit} entries."
         case "pattern":

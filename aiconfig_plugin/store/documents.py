@@ -48,7 +48,7 @@ VALIDATOR: Final[Document] = {
             "_id": _string(43, 43),
             "issuer": _string(),
             "subject": _string(),
-            "models": {"bsonType": "array", "minItems": 1, "maxItems": 100, "items": _ENTRY},
+            "models": {"bsonType": "array", "maxItems": 100, "items": _ENTRY},
             "system_prompt": _string(0, 32_768),
             "revision": _string(1),
         }

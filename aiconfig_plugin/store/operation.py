@@ -16,7 +16,7 @@ from pymongo.errors import (
     WriteConcernError,
 )
 
-from aiconfig_plugin.errors import AIConfigError, Outcome, StorageUnavailable
+from aiconfig_plugin.errors import InternalError, Outcome, StorageUnavailable
 
 TIMEOUT: Final = 8.0
 """Seconds for one operation; with an introspection before it, a request stays under 12."""
@@ -79,7 +79,7 @@ def store_operation(seconds: float, *, unanswered: Outcome | None = None) -> Ite
         if isinstance(err, OperationFailure) and err.code == DOCUMENT_VALIDATION_FAILURE:
             # The server's message quotes the value, which may be the key in plain text that the
             # validator is there to refuse; so it must not get into a traceback either.
-            raise AIConfigError("The collection's validator refused the document.") from None
+            raise InternalError("The collection's validator refused the document.") from None
         detail = _describe(err)
         if detail is None:
             raise

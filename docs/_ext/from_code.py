@@ -126,7 +126,7 @@ def _component(holder: dict[str, Any]) -> str:
 
 
 def _other_routes() -> str:
-    stable = [path for path in web_routes() if path.count("/") == 2]
+    stable = [route.path for route in web_routes() if route.path.count("/") == 2]
     files = "\n".join(f"* ``GET {Settings().prefix}{path}``" for path in stable)
     return (
         "Other routes\n~~~~~~~~~~~~\n\n"
@@ -157,7 +157,9 @@ def python_errors() -> str:
     """The error codes that HTTP clients never receive."""
     over_http = {code for codes in PROBLEMS.values() for code in codes}
     return "".join(
-        _problem(error.code, None) for error in error_classes() if error.code not in over_http
+        _problem(error.code, None)
+        for error in error_classes()
+        if getattr(error, "code", None) not in {*over_http, None}
     )
 
 

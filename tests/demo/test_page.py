@@ -78,7 +78,7 @@ async def test_the_page_and_its_routes(tmp_path: Path, mongod: Any, monkeypatch:
         for route in ("who", "ask", "log-out"):
             answer = await call(f"{url}/demo/{route}", body={"message": "Hello"})
             assert answer.code == 401
-            assert json.loads(answer.body) == {"error": "An access token is required."}
+            assert json.loads(answer.body) == {"error": "Access token required."}
         writer = issue("ai-config:write")["access_token"]
         assert (await call(f"{url}/demo/who", writer, {})).code == 403
 
@@ -86,7 +86,7 @@ async def test_the_page_and_its_routes(tmp_path: Path, mongod: Any, monkeypatch:
         assert json.loads((await call(f"{url}/demo/who", token, {})).body) == {"user": "bob"}
         answer = await call(f"{url}/demo/ask", token, {"message": "Hello"})
         assert answer.code == 404
-        assert json.loads(answer.body) == {"error": "There is no configuration."}
+        assert json.loads(answer.body) == {"error": "Configuration not found."}
         gpt = {"provider": "OpenAI", "type": "chat", "model": "gpt-4", "isPaid": True}
         config = {"models": [{**gpt, "apiKeyEncrypted": OPAQUE}], "system_prompt": "Be brief."}
         created = await call(f"{url}/api/v1/create/ai-model-config", token, config)

@@ -10,7 +10,7 @@ from tornado.httpclient import HTTPResponse
 
 from aiconfig_plugin import InvalidToken, Principal, Settings
 from aiconfig_plugin.errors import ConfigurationError
-from aiconfig_plugin.http.config import ROUTES
+from aiconfig_plugin.http import ROUTES
 from tests.support.gateway import CREATE_PATH, READ_PATH, Gateway, bearer, body
 
 MakeGateway: TypeAlias = Callable[..., Awaitable[Gateway]]
@@ -67,11 +67,11 @@ async def test_a_preflight_is_answered_without_a_token_on_every_route(
     make_gateway: MakeGateway,
 ) -> None:
     gateway = await gateway_for(make_gateway)
-    for path, handler in ROUTES.items():
-        answer = await gateway.call("OPTIONS", f"/api/v1{path}", headers=asking(APP))
+    for route in ROUTES:
+        answer = await gateway.call("OPTIONS", f"/api/v1{route.path}", headers=asking(APP))
         assert (answer.code, answer.body) == (204, b"")
         assert answer.headers["Access-Control-Allow-Origin"] == APP
-        assert answer.headers["Access-Control-Allow-Methods"] == ", ".join(handler.access)
+        assert answer.headers["Access-Control-Allow-Methods"] == ", ".join(route.methods)
         headers = answer.headers["Access-Control-Allow-Headers"]
         assert headers == "Authorization, Content-Type, If-Match, If-None-Match"
         assert int(answer.headers["Access-Control-Max-Age"]) > 0

@@ -29,13 +29,13 @@ SPACES = [chr(point) for point in CODE_POINTS if chr(point).isspace()]
 @pytest.fixture
 def afresh() -> Iterator[None]:
     """Let a test see another jsonschema_rs than the rest of them."""
-    validation._passes.cache_clear()
+    validation._fast_validator.cache_clear()
     yield
-    validation._passes.cache_clear()
+    validation._fast_validator.cache_clear()
 
 
 def both(document: Any) -> tuple[bool, bool]:
-    return validation._passes()(document), validation._validator().is_valid(document)
+    return validation._fast_validator()(document), validation._validator().is_valid(document)
 
 
 def test_every_pattern_is_one_of_those_that_are_compared() -> None:
@@ -46,7 +46,7 @@ def test_every_pattern_is_one_of_those_that_are_compared() -> None:
 @pytest.mark.parametrize("name", PATTERNS)
 @pytest.mark.parametrize("place", ["{}a", "a{}", "a{}a"])
 def test_both_regex_dialects_agree_on_every_code_point(name: str, place: str) -> None:
-    passes, search = validation._passes(), validation._ecma_262(PATTERNS[name]).search
+    passes, search = validation._fast_validator(), validation._ecma_262(PATTERNS[name]).search
     entry: dict[str, Any] = dict(ENTRY)
     document = {"models": [entry], "system_prompt": ""}
     different = []
@@ -190,17 +190,17 @@ def test_jsonschema_is_not_asked_about_what_passes(monkeypatch: pytest.MonkeyPat
 
 
 def test_jsonschema_decides_what_does_not_pass(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(validation, "_passes", lambda: lambda _document: False)
+    monkeypatch.setattr(validation, "_fast_validator", lambda: lambda _document: False)
     assert parse_submission(raw(GOOD)).models[0].provider == "p"
     with pytest.raises(SchemaViolation):
-        parse_submission(raw({**GOOD, "models": []}))
+        parse_submission(raw({**GOOD, "models": [1]}))
 
 
 @pytest.mark.parametrize("text", ["[" * 33 + "]" * 33, '{"models":1,"models":1}', "[NaN]"])
 def test_what_is_not_safe_json_reaches_no_validator(
     text: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(validation, "_passes", lambda: refuse_to_be_asked)
+    monkeypatch.setattr(validation, "_fast_validator", lambda: refuse_to_be_asked)
     with pytest.raises(MalformedJSON):
         parse_submission(text.encode())
 
@@ -208,8 +208,8 @@ def test_what_is_not_safe_json_reaches_no_validator(
 def test_the_entries_of_a_list_that_is_too_long_are_not_looked_at() -> None:
     unlike_json = object()
     with pytest.raises(ValueError):
-        validation._passes()({**GOOD, "models": [unlike_json] * 100})
-    assert not validation._passes()({**GOOD, "models": [unlike_json] * 101})
+        validation._fast_validator()({**GOOD, "models": [unlike_json] * 100})
+    assert not validation._fast_validator()({**GOOD, "models": [unlike_json] * 101})
 
 
 def test_a_release_that_cannot_be_kept_offline_is_not_used(

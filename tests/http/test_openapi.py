@@ -14,8 +14,7 @@ from referencing.jsonschema import DRAFT202012
 
 from aiconfig_plugin import errors
 from aiconfig_plugin.errors import AIConfigError
-from aiconfig_plugin.http.base import Access
-from aiconfig_plugin.http.config import ROUTES
+from aiconfig_plugin.http import ROUTES, Access
 from aiconfig_plugin.http.openapi import build_openapi, openapi_json
 from aiconfig_plugin.settings import Settings
 
@@ -29,9 +28,9 @@ OPERATIONS: dict[tuple[str, str], dict[str, Any]] = {
     for method, operation in item.items()
 }
 SERVED = {
-    (SETTINGS.prefix + path, method.lower()): access
-    for path, handler in ROUTES.items()
-    for method, access in handler.access.items()
+    (SETTINGS.prefix + route.path, method.lower()): operation.access
+    for route in ROUTES
+    for method, operation in route.methods.items()
 }
 
 # What Python callers and the command line get, and no HTTP client.
@@ -283,9 +282,9 @@ def test_where_a_token_is_needed_it_may_be_refused(path: str, method: str) -> No
 def test_the_schema_of_a_problem_fits_problems() -> None:
     problem: dict[str, Any] = {
         "type": "urn:aiconfig:problem:schema-violation",
-        "title": "The body does not fit its schema",
+        "title": "Schema violation",
         "status": 422,
-        "detail": "The body does not fit its schema; 'errors' says where.",
+        "detail": "The body violates its schema; see errors.",
         "errors": [{"pointer": "/models/0/isPaid", "code": "type", "detail": "Must be boolean."}],
     }
     fits = validator("Problem").is_valid

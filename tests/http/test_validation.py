@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from aiconfig_plugin.domain.model import ABSENT, Submission, SubmittedEntry
 from aiconfig_plugin.errors import AIConfigError, MalformedJSON, SchemaViolation
 from aiconfig_plugin.http import validation
-from aiconfig_plugin.http.validation import parse_submission, read_json
+from aiconfig_plugin.http.strict_json import read_json
+from aiconfig_plugin.http.validation import parse_submission
 
 Vector: TypeAlias = dict[str, Any]
 
@@ -34,9 +35,9 @@ def installed(request: pytest.FixtureRequest) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         if request.param == "jsonschema alone":
             patch.setitem(sys.modules, "jsonschema_rs", None)
-        validation._passes.cache_clear()
+        validation._fast_validator.cache_clear()
         yield
-    validation._passes.cache_clear()
+    validation._fast_validator.cache_clear()
 
 
 def expand(value: Any) -> Any:
@@ -148,7 +149,7 @@ def test_a_detail_says_what_the_schema_asks_for() -> None:
         ("/models/0/type", "maxLength"): "Must have at most 32 characters.",
         ("/models/0/type", "pattern"): "Must begin with a lower-case letter and go on with "
         "lower-case letters, digits, _ or -.",
-        ("/models/0/model", "minLength"): "Must have at least 1 characters.",
+        ("/models/0/model", "minLength"): "Must not be empty.",
         ("/models/0/provider", "pattern"): "Must hold no control characters and no white space at "
         "either end.",
         ("/models/0/apiKeyEncrypted", "type"): "Must be string or null.",

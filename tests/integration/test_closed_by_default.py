@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+import pytest
+from tornado.web import RequestHandler
 
-from tornado.web import RequestHandler, URLSpec
-
-from aiconfig_plugin.http.base import Access, BaseHandler
+from aiconfig_plugin.http.base import BaseHandler
+from aiconfig_plugin.http.operations import Access, Operation, Route
 from tests.support.gateway import OPENAPI_PATH, Gateway, body, problem
 
 METHODS = (*RequestHandler.SUPPORTED_METHODS, "TRACE", "BREW")
@@ -37,7 +37,7 @@ async def test_every_method_that_is_written_is_declared_and_every_declared_one_w
             for method in RequestHandler.SUPPORTED_METHODS
             if getattr(spec.handler_class, method.lower()) is not RequestHandler.patch
         }
-        assert written == set(spec.handler_class.access), spec
+        assert written == set(spec.kwargs["route"].methods), spec
 
 
 async def test_a_method_whose_access_is_not_declared_is_refused(gateway: Gateway) -> None:
@@ -49,12 +49,11 @@ async def test_a_method_whose_access_is_not_declared_is_refused(gateway: Gateway
 
         put = post = get
 
-    class HalfForgotten(Forgotten):
-        access = {"GET": Access.READ}
-
-    parts: Any = gateway.plugin.handlers()[0].kwargs
+    config = gateway.plugin.handlers()[0].kwargs["config"]
+    none = Route("/forgotten", Forgotten, {}, label="/web")
+    half = Route("/half", Forgotten, {"GET": Operation(Access.READ)}, label="/web")
     gateway.app.add_handlers(
-        ".*", [URLSpec("/forgotten", Forgotten, parts), URLSpec("/half", HalfForgotten, parts)]
+        ".*", [(r.path, r.handler, {"config": config, "route": r}) for r in (none, half)]
     )
     for headers in ({}, gateway.auth()):
         for method in METHODS:
@@ -63,7 +62,7 @@ async def test_a_method_whose_access_is_not_declared_is_refused(gateway: Gateway
         for method in ("PUT", "POST"):
             answer = await gateway.call(method, "/half", body(), headers)
             problem(answer, 405, "method-not-allowed")
-            assert answer.headers["Allow"] == "GET"
+            assert answer.headers["Allow"] == "GET, HEAD"
     problem(await gateway.call("GET", "/half"), 401, "missing-token")
     assert not reached
     assert (await gateway.call("GET", "/half", None, gateway.auth())).code == 200

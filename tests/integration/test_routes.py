@@ -26,6 +26,7 @@ from tests.support.gateway import (
     problem,
 )
 
+
 # The body of the contract, and its standard representation.
 BODY = {
     "models": [
@@ -137,90 +138,57 @@ async def test_the_limits_themselves_are_allowed(alice: User) -> None:
 # include
 
 
-@pytest.mark.parametrize(
-    ("query", "added"),
-    [
-        ("include=apiKeyEncrypted", {"apiKeyEncrypted"}),
-        ("include=keyState", {"keyState"}),
-        ("include=apiKeyEncrypted,keyState", {"apiKeyEncrypted", "keyState"}),
-        ("include=keyState,apiKeyEncrypted", {"apiKeyEncrypted", "keyState"}),
-        ("include=keyState%2CapiKeyEncrypted", {"apiKeyEncrypted", "keyState"}),
-        ("include=keyState&include=apiKeyEncrypted", {"apiKeyEncrypted", "keyState"}),
-        ("include=keyState,keyState", {"keyState"}),
-        ("other=1", set()),
-    ],
+ADDED = {
+    "include=apiKeyEncrypted": {"apiKeyEncrypted"},
+    "include=keyState": {"keyState"},
+    "include=apiKeyEncrypted,keyState": {"apiKeyEncrypted", "keyState"},
+    "include=keyState%2CapiKeyEncrypted": {"apiKeyEncrypted", "keyState"},
+    "include=keyState&include=apiKeyEncrypted": {"apiKeyEncrypted", "keyState"},
+    "include=keyState,keyState": {"keyState"},
+    "other=1": set(),
+}
+UNKNOWN = (
+    *("include=", "include", "include=,", "include=keyState,", "include=keystate"),
+    *("include=apiKey", "include=*", "include=keyState;apiKeyEncrypted"),
+    *("include=keyState&include=all", "include=%FF"),
 )
-async def test_include_adds_what_it_names_to_every_entry(
-    gateway: Gateway, alice: User, query: str, added: set[str]
-) -> None:
-    await alice.create(BODY)
-    answer = await gateway.call("GET", f"{READ_PATH}?{query}", None, alice.auth)
-    models = read(answer)["models"]
-    assert [set(model) for model in models] == [{"provider", "type", "model", "isPaid"} | added] * 2
-    if "keyState" in added:
-        assert [model["keyState"] for model in models] == ["set", "unset"]
-    if "apiKeyEncrypted" in added:
-        assert JWE.fullmatch(models[0]["apiKeyEncrypted"])
-        assert models[1]["apiKeyEncrypted"] is None
-    for model, standard in zip(models, STANDARD["models"], strict=True):
-        assert {name: model[name] for name in standard} == standard
 
 
-@pytest.mark.parametrize(
-    "query",
-    [
-        "include=",
-        "include",
-        "include=,",
-        "include=keyState,",
-        "include=keystate",
-        "include=apiKey",
-        "include=*",
-        "include=keyState;apiKeyEncrypted",
-        "include=keyState&include=all",
-        "include=%FF",
-    ],
-)
-async def test_an_unknown_include_is_refused(gateway: Gateway, alice: User, query: str) -> None:
+async def test_include_adds_what_it_names_to_every_entry(gateway: Gateway, alice: User) -> None:
     await alice.create(BODY)
-    answer = await gateway.call("GET", f"{READ_PATH}?{query}", None, alice.auth)
-    problem(answer, 400, "invalid-parameter")
+    for query, added in ADDED.items():
+        answer = await gateway.call("GET", f"{READ_PATH}?{query}", None, alice.auth)
+        models = read(answer)["models"]
+        assert [set(m) for m in models] == [{"provider", "type", "model", "isPaid"} | added] * 2
+        if "keyState" in added:
+            assert [model["keyState"] for model in models] == ["set", "unset"]
+        if "apiKeyEncrypted" in added:
+            assert JWE.fullmatch(models[0]["apiKeyEncrypted"])
+            assert models[1]["apiKeyEncrypted"] is None
+    for query in UNKNOWN:
+        answer = await gateway.call("GET", f"{READ_PATH}?{query}", None, alice.auth)
+        problem(answer, 400, "invalid-parameter")
 
 
 # If-None-Match
 
 
-@pytest.mark.parametrize("include", [None, "apiKeyEncrypted", "keyState"])
-@pytest.mark.parametrize(
-    "given", ["{etag}", "*", "W/{etag}", '"other", {etag}', '"other",W/{etag} , "more"']
-)
-async def test_what_the_client_has_already_is_not_sent_again(
-    alice: User, given: str, include: str | None
-) -> None:
+async def test_what_the_client_has_already_is_not_sent_again(alice: User) -> None:
     etag = (await alice.create(BODY)).headers["ETag"]
-    answer = await alice.read(include, If_None_Match=given.format(etag=etag))
-    assert (answer.code, answer.body) == (304, b"")
-    assert answer.headers["ETag"] == etag
-    assert answer.headers["Vary"] == "Authorization"
-    cache = answer.headers["Cache-Control"]
-    if include == "apiKeyEncrypted":
-        assert cache == "no-store"
-    elif include is None:
-        assert cache == "private, no-cache"
-
-
-@pytest.mark.parametrize("given", ['"other"', '"other", W/"more"', "junk", "{bare}"])
-async def test_what_the_client_has_not_is_sent(alice: User, given: str) -> None:
-    etag = (await alice.create(BODY)).headers["ETag"]
-    answer = await alice.read(None, If_None_Match=given.format(bare=etag.strip('"')))
-    assert read(answer) == STANDARD
-
-
-async def test_after_a_write_the_old_revision_is_sent_anew(alice: User) -> None:
-    old = (await alice.create(BODY)).headers["ETag"]
+    for include, cache in (
+        (None, "private, no-cache"),
+        ("apiKeyEncrypted", "no-store"),
+        ("keyState", "no-store"),
+    ):
+        for given in (etag, f"W/{etag}", f'"other", {etag}', "*"):
+            answer = await alice.read(include, If_None_Match=given)
+            assert (answer.code, answer.body) == (304, b"")
+            assert answer.headers["ETag"] == etag
+            assert answer.headers["Vary"] == "Authorization"
+            assert answer.headers["Cache-Control"] == cache
+    assert read(await alice.read(None, If_None_Match='"other"')) == STANDARD
     new = (await alice.update(BODY)).headers["ETag"]
-    assert old != new
-    assert (await alice.read(None, If_None_Match=old)).code == 200
+    assert (await alice.read(None, If_None_Match=etag)).code == 200
     assert (await alice.read(None, If_None_Match=new)).code == 304
 
 
@@ -336,24 +304,12 @@ async def test_a_damaged_stored_key_is_not_accepted(alice: User) -> None:
     assert (await alice.read()).headers["ETag"] == created.headers["ETag"]
 
 
-@pytest.mark.parametrize(
-    "key",
-    [
-        "sk-" + "a1B2" * 12,
-        "sk-proj-" + "a1B2" * 12,
-        "sk-ant-api03-" + "a1B2" * 20,
-        "AIza" + "Sy" + "a1B2" * 8,
-        "gsk_" + "a1B2" * 12,
-        "xai-" + "a1B2" * 12,
-        "hf_" + "a1B2" * 9,
-        "Bearer sk-" + "a1B2" * 12,
-    ],
-)
-async def test_a_plain_key_is_refused_and_nothing_is_stored(alice: User, key: str) -> None:
+async def test_a_plain_key_is_refused_and_nothing_is_stored(alice: User) -> None:
+    key = "sk-" + "a1B2" * 12
     refused = await alice.create(body(entry("a"), entry("b", key=key)))
     document = problem(refused, 422, "key-not-encrypted")
-    assert [e["pointer"] for e in document["errors"]] == ["/models/1/apiKeyEncrypted"]
-    assert [e["code"] for e in document["errors"]] == ["key-not-encrypted"]
+    told = [(e["pointer"], e["code"]) for e in document["errors"]]
+    assert told == [("/models/1/apiKeyEncrypted", "key-not-encrypted")]
     assert key.encode() not in refused.body
     problem(await alice.read(), 404, "config-not-found")
     created = await alice.create(BODY)
@@ -384,9 +340,17 @@ async def test_all_violations_are_told_in_document_order_fifty_at_most(alice: Us
     assert document["errors"][-1]["pointer"].startswith("/models/24/")
 
 
-@pytest.mark.parametrize("document", [[], None, "text", 1, True, {}, {"models": []}])
-async def test_json_of_another_kind_does_not_fit_the_schema(alice: User, document: Any) -> None:
-    problem(await alice.create(json.dumps(document).encode()), 422, "schema-violation")
+async def test_json_of_another_kind_does_not_fit_the_schema(alice: User) -> None:
+    for document in ([], None, "text", 1, True, {}):
+        problem(await alice.create(json.dumps(document).encode()), 422, "schema-violation")
+
+
+async def test_a_configuration_may_have_no_entry(alice: User) -> None:
+    empty = {"models": [], "system_prompt": ""}
+    assert read(await alice.create(empty), 201) == empty
+    assert read(await alice.read()) == empty
+    await alice.update(BODY)
+    assert read(await alice.update(empty)) == empty
 
 
 async def test_a_key_whose_storage_key_is_gone_is_unreadable_and_still_kept(
@@ -426,50 +390,24 @@ async def test_a_key_whose_storage_key_is_gone_is_unreadable_and_still_kept(
 
 # If-Match
 
-MATCHING = ["{etag}", "*", '"other", {etag}', '{etag} , W/"other"', '"other",,{etag}']
-NOT_MATCHING = [
-    '"other"',
-    "W/{etag}",
-    '"other", W/{etag}',
-    "{bare}",
-    '"{bare}',
-    '{bare}"',
-    '{etag} "other"',
-    "junk {etag}",
-    "*, {etag}",
-    '""',
-    ",",
-]
-
 
 @pytest.mark.parametrize("method", ["update", "delete"])
-@pytest.mark.parametrize("given", MATCHING)
-async def test_a_write_happens_when_if_match_names_the_revision(
-    alice: User, method: str, given: str
+async def test_a_write_happens_only_while_if_match_names_the_revision(
+    alice: User, method: str
 ) -> None:
     etag = (await alice.create(BODY)).headers["ETag"]
-    answer = await conditional(alice, method, given.format(etag=etag))
-    assert answer.code == (200 if method == "update" else 204), answer.body
-
-
-@pytest.mark.parametrize("method", ["update", "delete"])
-@pytest.mark.parametrize("given", NOT_MATCHING)
-async def test_a_write_is_refused_when_if_match_names_another_revision(
-    alice: User, method: str, given: str
-) -> None:
-    etag = (await alice.create(BODY)).headers["ETag"]
-    answer = await conditional(alice, method, given.format(etag=etag, bare=etag.strip('"')))
-    problem(answer, 412, "revision-mismatch")
-    found = await alice.read()
-    assert (read(found), found.headers["ETag"]) == (STANDARD, etag)
-
-
-@pytest.mark.parametrize("method", ["update", "delete"])
-async def test_a_stale_revision_is_refused(alice: User, method: str) -> None:
-    stale = (await alice.create(BODY)).headers["ETag"]
+    for given in ('"other"', f"W/{etag}", f"junk {etag}", f"{etag}{', ' * 4096}{etag}"):
+        answer = await conditional(alice, method, given)
+        problem(answer, 412, "revision-mismatch")
+        found = await alice.read()
+        assert (read(found), found.headers["ETag"]) == (STANDARD, etag)
     current = (await alice.update(BODY)).headers["ETag"]
-    problem(await conditional(alice, method, stale), 412, "revision-mismatch")
-    assert (await conditional(alice, method, current)).code in (200, 204)
+    problem(await conditional(alice, method, etag), 412, "revision-mismatch")
+    for given in (f'"other", {current}', "*"):
+        answer = await conditional(alice, method, given)
+        assert answer.code == (200 if method == "update" else 204), answer.body
+        if method == "delete":
+            await alice.create(BODY)
 
 
 async def test_if_match_may_come_in_two_lines(gateway: Gateway, alice: User) -> None:
@@ -479,12 +417,10 @@ async def test_if_match_may_come_in_two_lines(gateway: Gateway, alice: User) -> 
     assert (await gateway.call("DELETE", DELETE_PATH, None, headers)).code == 204
 
 
-@pytest.mark.parametrize("given", [None, "*", '"any"', "junk"])
-@pytest.mark.parametrize("method", ["update", "delete"])
-async def test_where_there_is_nothing_a_write_is_not_found(
-    alice: User, method: str, given: str | None
-) -> None:
-    problem(await conditional(alice, method, given), 404, "config-not-found")
+async def test_where_there_is_nothing_a_write_is_not_found(alice: User) -> None:
+    for method in ("update", "delete"):
+        for given in (None, "*", '"any"', "junk"):
+            problem(await conditional(alice, method, given), 404, "config-not-found")
     problem(await alice.read(), 404, "config-not-found")
 
 
@@ -579,7 +515,6 @@ async def test_every_answer_says_how_it_may_be_kept(gateway: Gateway, alice: Use
 async def test_anyone_may_read_the_openapi_document(gateway: Gateway) -> None:
     answer = await gateway.call("GET", OPENAPI_PATH)
     document = read(answer)
-    assert document["openapi"].startswith("3.1.")
     served = {(path, method.lower()) for path, method in declared(gateway)}
     written = {(path, method) for path, item in document["paths"].items() for method in item}
     assert written - served == set()
@@ -592,7 +527,7 @@ def declared(gateway: Gateway) -> list[tuple[str, str]]:
     return [
         (path, method)
         for path, spec in gateway.routes().items()
-        for method in spec.handler_class.access
+        for method in spec.kwargs["route"].methods
     ]
 
 

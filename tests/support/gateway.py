@@ -249,6 +249,8 @@ def problem(response: HTTPResponse | RawResponse, status: int, code: str) -> dic
     if status != 500:
         allowed.add("detail")
         assert isinstance(document["detail"], str) and document["detail"]
+    if code == "storage-unavailable":
+        allowed.update({"outcome"} & document.keys())
     if status == 422:
         allowed.add("errors")
         assert 1 <= len(document["errors"]) <= 50
@@ -266,13 +268,13 @@ def parse_response(received: bytes) -> RawResponse:
 
 
 def _problems(error: type[AIConfigError]) -> dict[str, type[AIConfigError]]:
-    found = {error.code: error} if error.title != AIConfigError.title else {}
+    found = {error.code: error} if "code" in vars(error) else {}
     for child in error.__subclasses__():
         found.update(_problems(child))
     return found
 
 
-PROBLEMS = {AIConfigError.code: AIConfigError, **_problems(AIConfigError)}
+PROBLEMS = _problems(AIConfigError)
 """Every error that a client may see, by its code."""
 
 

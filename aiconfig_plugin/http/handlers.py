@@ -1,0 +1,103 @@
+"""The handlers. HTTP only: parse, call the service, write."""
+
+from __future__ import annotations
+
+import asyncio
+
+from tornado.web import HTTPError
+
+from aiconfig_plugin.domain import AIConfig, Submission
+from aiconfig_plugin.errors import InvalidParameter
+from aiconfig_plugin.http.base import BaseHandler
+from aiconfig_plugin.http.body import KIB
+from aiconfig_plugin.http.entity_tags import if_match, if_none_match
+from aiconfig_plugin.http.representation import INCLUDES, Include, represent
+from aiconfig_plugin.http.validation import parse_submission
+
+MAX_PARSED_ON_THE_LOOP = 64 * KIB
+
+READ_PATH = "/get/ai-model-config"
+
+
+class _ConfigHandler(BaseHandler):
+    async def read_submission(self) -> Submission:
+        body = self.read_body()
+        if len(body) <= MAX_PARSED_ON_THE_LOOP:
+            return parse_submission(body)
+        async with self.config.parsing:
+            return await asyncio.to_thread(parse_submission, body)
+
+    def write_config(self, config: AIConfig, include: Include | None = None) -> None:
+        self.write_head(config, include)
+        self.write_json(represent(config, include or {}))
+
+    def write_head(self, config: AIConfig, include: Include | None = None) -> None:
+        if not include:
+            self.set_header("Cache-Control", "private, no-cache")
+        self.set_header("ETag", f'"{config.revision}"')
+
+
+class CreateHandler(_ConfigHandler):
+    async def post(self) -> None:
+        submission = await self.read_submission()
+        config = await self.config.service.create(self.owner, submission, client_id=self.client_id)
+        self.set_status(201)
+        self.set_header("Location", f"{self.config.prefix}{READ_PATH}")
+        self.write_config(config)
+
+
+class ReadHandler(_ConfigHandler):
+    async def get(self) -> None:
+        include = self._include()
+        config = await self.config.service.read(
+            self.owner, with_keys="apiKeyEncrypted" in include, client_id=self.client_id
+        )
+        if if_none_match(self.request.headers.get("If-None-Match"), config.revision):
+            self.write_head(config, include)
+            self.set_status(304)
+        else:
+            self.write_config(config, include)
+
+    head = get
+
+    def _include(self) -> Include:
+        """Return what ``?include=`` asks for: names of INCLUDES, comma-separated."""
+        if not self.request.query:
+            return {}
+        try:
+            given = self.get_query_arguments("include")
+        except HTTPError:
+            raise InvalidParameter("The query is not valid UTF-8.") from None
+        names = {name.strip() for value in given for name in value.split(",")}
+        if not names.issubset(INCLUDES):
+            raise InvalidParameter(f"include must be any of: {', '.join(INCLUDES)}.")
+        return {name: INCLUDES[name](self.config.service) for name in INCLUDES if name in names}
+
+
+class UpdateHandler(_ConfigHandler):
+    async def put(self) -> None:
+        submission = await self.read_submission()
+        config = await self.config.service.update(
+            self.owner,
+            submission,
+            if_match=if_match(self.request.headers.get("If-Match")),
+            client_id=self.client_id,
+        )
+        self.write_config(config)
+
+
+class DeleteHandler(BaseHandler):
+    async def delete(self) -> None:
+        await self.config.service.delete(
+            self.owner,
+            if_match=if_match(self.request.headers.get("If-Match")),
+            client_id=self.client_id,
+        )
+        self.set_status(204)
+
+
+class EncryptionKeyHandler(BaseHandler):
+    async def get(self) -> None:
+        self.write_json(self.config.service.recipient(self.owner))
+
+    head = get

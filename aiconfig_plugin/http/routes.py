@@ -1,0 +1,136 @@
+"""The one table of routes: from it come the handlers, the OpenAPI document and the reference."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from urllib.parse import urlsplit
+
+from tornado.routing import URLSpec
+
+from aiconfig_plugin.http import handlers
+from aiconfig_plugin.http.base import HTTPConfig
+from aiconfig_plugin.http.browser_files import StaticHandler, web_routes
+from aiconfig_plugin.http.challenge import WELL_KNOWN, metadata_url
+from aiconfig_plugin.http.operations import Access, Operation, Route
+
+OPENAPI_PATH = "/get/ai-model-config/openapi.json"
+
+ROUTES: tuple[Route, ...] = (
+    Route(
+        "/create/ai-model-config",
+        handlers.CreateHandler,
+        {
+            "POST": Operation(
+                Access.WRITE,
+                id="createAIModelConfig",
+                summary="Store the caller's first configuration",
+                status=201,
+                answer="It is stored.",
+                schema="StoredConfig",
+                headers=("ETag", "Location"),
+                reads_body=True,
+                problems=(409,),
+            )
+        },
+    ),
+    Route(
+        handlers.READ_PATH,
+        handlers.ReadHandler,
+        {
+            "GET": Operation(
+                Access.READ,
+                id="getAIModelConfig",
+                summary="Read the caller's configuration",
+                answer="The caller's configuration.",
+                schema="StoredConfig",
+                headers=("ETag",),
+                parameters=("include", "If-None-Match"),
+                problems=(400, 404),
+            )
+        },
+    ),
+    Route(
+        "/update/ai-model-config",
+        handlers.UpdateHandler,
+        {
+            "PUT": Operation(
+                Access.WRITE,
+                id="updateAIModelConfig",
+                summary="Replace the caller's configuration",
+                description="An entry without apiKeyEncrypted keeps the key that is stored for the "
+                "same provider, type and model; null removes it.",
+                answer="It is replaced.",
+                schema="StoredConfig",
+                headers=("ETag",),
+                parameters=("If-Match",),
+                reads_body=True,
+                problems=(404, 412),
+            )
+        },
+    ),
+    Route(
+        "/delete/ai-model-config",
+        handlers.DeleteHandler,
+        {
+            "DELETE": Operation(
+                Access.WRITE,
+                id="deleteAIModelConfig",
+                summary="Delete the caller's configuration",
+                status=204,
+                answer="It is deleted.",
+                parameters=("If-Match",),
+                problems=(404, 412),
+            )
+        },
+    ),
+    Route(
+        "/get/ai-model-config/encryption-key",
+        handlers.EncryptionKeyHandler,
+        {
+            "GET": Operation(
+                Access.READ,
+                id="getEncryptionKey",
+                summary="Read what a client needs to seal an API key",
+                answer="What seals an API key to this gateway for the caller.",
+                schema="Recipient",
+            )
+        },
+    ),
+    Route(
+        OPENAPI_PATH,
+        StaticHandler,
+        {
+            "GET": Operation(
+                Access.PUBLIC,
+                id="getOpenAPI",
+                summary="Read this document",
+                answer="This document.",
+                schema="OpenAPI",
+            )
+        },
+    ),
+)
+
+# Outside the prefix, where RFC 9728 section 3.1 puts it.
+RESOURCE_METADATA = Route(WELL_KNOWN, StaticHandler, {"GET": Operation(Access.PUBLIC)})
+
+
+def url_specs(config: HTTPConfig, *, openapi: bytes, resource_metadata: bytes) -> list[URLSpec]:
+    """Return the routes for an application; the two documents are JSON."""
+    given = {OPENAPI_PATH: {"content": openapi}}
+    specs = [
+        _url_spec(config, config.prefix + route.path, route, **given.get(route.path, {}))
+        for route in (*ROUTES, *web_routes())
+    ]
+    if config.resource is not None:
+        # Where RFC 9728 puts it, and where it would be without a proxy that changes the path.
+        public = urlsplit(metadata_url(config.resource)).path
+        for path in dict.fromkeys((public, WELL_KNOWN + config.prefix)):
+            specs.append(_url_spec(config, path, RESOURCE_METADATA, content=resource_metadata))
+    return specs
+
+
+def _url_spec(config: HTTPConfig, path: str, route: Route, **own: Any) -> URLSpec:
+    kwargs = {"config": config, "route": route, **route.arguments, **own}
+    return URLSpec(re.escape(path), route.handler, kwargs)
