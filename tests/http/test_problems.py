@@ -12,6 +12,7 @@ from aiconfig_plugin import errors
 from aiconfig_plugin.errors import AIConfigError, Violation
 from aiconfig_plugin.http import PROBLEMS
 from aiconfig_plugin.http.problems import of_host, problem
+from tests.support.gateway import PROBLEMS as BY_CODE
 
 # What the outside sees: a code or a status here changes only on purpose.
 CONTRACT = {
@@ -24,15 +25,27 @@ CONTRACT = {
     412: ("revision-mismatch",),
     413: ("body-too-large",),
     415: ("unsupported-media-type",),
-    422: ("schema-violation", "duplicate-model", "key-not-encrypted", "key-not-accepted"),
+    422: (
+        *("schema-violation", "duplicate-model", "key-not-encrypted", "key-not-accepted"),
+        *("key-required", "base-url-not-allowed", "model-not-offered"),
+    ),
     500: ("internal-error",),
     503: ("authorization-server-unavailable", "storage-unavailable"),
 }
+# What Python callers and the command line get, and no HTTP client.
+NOT_OVER_HTTP = {"model-not-configured", "key-unreadable", "key-in-use", "base-url-refused"}
 VIOLATION = Violation("/models/0", "type", "Must be object.")
 
 
 def test_the_table_is_the_contract() -> None:
     assert PROBLEMS == CONTRACT
+
+
+def test_every_error_is_in_the_table_or_for_python_alone() -> None:
+    codes = {code for group in CONTRACT.values() for code in group}
+    assert codes | NOT_OVER_HTTP == set(BY_CODE)
+    assert not codes & NOT_OVER_HTTP
+    assert all(BY_CODE[code].status == status for status in CONTRACT for code in CONTRACT[status])
 
 
 @pytest.mark.parametrize(
