@@ -1,8 +1,7 @@
-"""All errors of this package.
+"""All errors of this package, with what a problem document (RFC 9457) needs.
 
-Every concrete class has what a problem document (RFC 9457) needs: its ``code`` (the last part of
-the ``type`` URN), its ``title`` and its HTTP ``status``. ``detail`` is written for the caller and
-never repeats a submitted value, a token or key material.
+``code`` is the last part of the ``type`` URN. ``detail`` is written for the caller and never
+repeats a submitted value, a token or key material.
 """
 
 from __future__ import annotations
@@ -252,10 +251,7 @@ class BaseURLRefused(AIConfigError):
 
 
 class KeyUnreadable(AIConfigError):
-    """A stored key cannot be decrypted: its wrapping key is not on the keyring, or it was moved.
-
-    ``detail`` says why; it is for the log and not for a client.
-    """
+    """A stored key cannot be decrypted: its wrapping key is gone, or it was moved. See the log."""
 
     code = "key-unreadable"
     title = "Stored API key unreadable"
@@ -275,13 +271,19 @@ Outcome: TypeAlias = Literal["unknown", "nothing-changed"]
 
 
 class Unavailable(AIConfigError):
-    """A system that the gateway depends on is not available; ``retry_after`` is in seconds."""
+    """A system that the gateway depends on is not available.
+
+    ``retry_after`` is in whole seconds. ``outcome`` is None where nothing was to be written.
+    """
 
     status = 503
 
-    def __init__(self, detail: str = "", *, retry_after: int = 5) -> None:
+    def __init__(
+        self, detail: str = "", *, retry_after: int = 5, outcome: Outcome | None = None
+    ) -> None:
         super().__init__(detail)
         self.retry_after = retry_after
+        self.outcome = outcome
 
 
 class AuthorizationServerUnavailable(Unavailable):
@@ -292,16 +294,7 @@ class AuthorizationServerUnavailable(Unavailable):
 
 
 class StorageUnavailable(Unavailable):
-    """The database gave no usable answer, or memory for request bodies is short.
-
-    ``outcome`` is None where nothing was to be written.
-    """
+    """The database gave no usable answer, or memory for request bodies is short."""
 
     code = "storage-unavailable"
     title = "Storage unavailable"
-
-    def __init__(
-        self, detail: str = "", *, retry_after: int = 5, outcome: Outcome | None = None
-    ) -> None:
-        super().__init__(detail, retry_after=retry_after)
-        self.outcome = outcome

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from typing import Any, cast
 
@@ -28,7 +28,14 @@ from aiconfig_plugin.domain import (
     verify_keyring,
 )
 from aiconfig_plugin.errors import ConfigurationError, InvalidToken, MissingToken
-from aiconfig_plugin.http import Access, HTTPConfig, HealthHandler, openapi_json, resource_metadata, url_specs
+from aiconfig_plugin.http import (
+    Access,
+    HealthHandler,
+    HTTPConfig,
+    openapi_json,
+    resource_metadata,
+    url_specs,
+)
 from aiconfig_plugin.introspection import IntrospectionAuthenticator
 from aiconfig_plugin.keys import Vault, load_keyring
 from aiconfig_plugin.settings import Settings, variable

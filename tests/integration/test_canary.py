@@ -182,7 +182,7 @@ async def send_everywhere(gateway: Gateway, marker: str, token: str, heard: Hays
 
     for path, spec in gateway.routes().items():
         for method in (*spec.handler_class.SUPPORTED_METHODS, "BREW"):
-            if method == "DELETE" and "DELETE" in spec.handler_class.access:
+            if method == "DELETE" and "DELETE" in spec.kwargs["route"].methods:
                 continue
             sent = good if method in ("POST", "PUT", "PATCH") else None
             for query in (f"?include={marker}", f"?{marker}", f"?access_token={marker}&x=%FF"):

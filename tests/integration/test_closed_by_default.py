@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from tornado.web import RequestHandler
 
 from aiconfig_plugin.http.base import BaseHandler

@@ -340,8 +340,10 @@ async def test_a_body_without_an_end_is_cut_off_and_has_no_effect(gateway: Gatew
     piece = chunked(b" " * MIB, last=False)
     for method, path in (("PUT", UPDATE_PATH), ("DELETE", DELETE_PATH)):
         head = gateway.head(method, path, JSON, "Transfer-Encoding: chunked")
-        answer = await gateway.send(head, *[piece] * 64)
-        problem(answer, 413, "body-too-large")
+        try:
+            problem(await gateway.send(head, *[piece] * 64), 413, "body-too-large")
+        except ConnectionError:
+            assert method == "DELETE"  # Cut off while it sends; PUT is answered long before.
     assert (await alice.read()).code == 200
 
 

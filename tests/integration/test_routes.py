@@ -26,7 +26,6 @@ from tests.support.gateway import (
     problem,
 )
 
-
 # The body of the contract, and its standard representation.
 BODY = {
     "models": [
