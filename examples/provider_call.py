@@ -42,6 +42,8 @@ class ChatHandler(RequestHandler):
             raise HTTPError(409, reason="Enter your API key again") from None
         except AIConfigError as err:  # no token or a wrong one, an outage
             raise HTTPError(err.status, reason=err.title) from None
+        if chosen.key_form == "opaque":  # ciphertext that only its owner's client can decrypt
+            raise HTTPError(409, reason="Enter your API key again, sealed for this gateway")
         messages = [
             {"role": "system", "content": chosen.system_prompt},
             {"role": "user", "content": json.loads(self.request.body)["message"]},

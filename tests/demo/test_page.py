@@ -13,12 +13,13 @@ from typing import Any
 
 from tornado.httpclient import AsyncHTTPClient, HTTPResponse
 
+from aiconfig_plugin.client import seal
 from aiconfig_plugin.demo.authorization_server import AuthorizationServer
 from aiconfig_plugin.demo.gateway import run_demo
 from aiconfig_plugin.demo.mongod import free_port
 
 BOTH = "ai-config:read ai-config:write"
-OPAQUE = "gAAAAABmZGVtbyBjaXBoZXJ0ZXh0"
+OPAQUE, KEY = "gAAAAABmZGVtbyBjaXBoZXJ0ZXh0", "sk-demo-key"
 
 
 def two_free_ports() -> int:
@@ -54,9 +55,11 @@ async def demo(data: Path, uri: str, monkeypatch: Any) -> AsyncIterator[tuple[st
         await running
 
 
-async def call(url: str, token: str | None = None, body: Any = None) -> HTTPResponse:
+async def call(
+    url: str, token: str | None = None, body: Any = None, method: str = ""
+) -> HTTPResponse:
     headers = {"Authorization": f"Bearer {token}"} if token else {}
-    method = "GET" if body is None else "POST"
+    method = method or ("GET" if body is None else "POST")
     sent = None if body is None else json.dumps(body).encode()
     if "/api/" in url:
         headers["Content-Type"] = "application/json"
@@ -92,13 +95,19 @@ async def test_the_page_and_its_routes(tmp_path: Path, mongod: Any, monkeypatch:
         created = await call(f"{url}/api/v1/create/ai-model-config", token, config)
         assert created.code == 201
         answer = await call(f"{url}/demo/ask", token, {"message": "Hello"})
+        assert answer.code == 409 and "cannot decrypt" in json.loads(answer.body)["error"]
+        document = await call(f"{url}/api/v1/get/ai-model-config/encryption-key", token)
+        key = seal(json.loads(document.body), KEY, provider="OpenAI")
+        config["models"] = [{**gpt, "apiKeyEncrypted": key}]
+        assert (
+            await call(f"{url}/api/v1/update/ai-model-config", token, config, "PUT")
+        ).code == 200
+        answer = await call(f"{url}/demo/ask", token, {"message": "Hello"})
         reply = json.loads(answer.body)
-        assert reply["fingerprint"] == hashlib.sha256(OPAQUE.encode()).hexdigest()[:8]
+        assert reply["fingerprint"] == hashlib.sha256(KEY.encode()).hexdigest()[:8]
         assert (reply["provider"], reply["model"]) == ("OpenAI", "gpt-4")
-        assert "Hello" in reply["answer"] and OPAQUE not in answer.body.decode()
+        assert "Hello" in reply["answer"] and KEY not in answer.body.decode()
         assert (await call(f"{url}/demo/ask", token, {"message": " "})).code == 400
         assert (await call(f"{url}/demo/ask", token, ["Hello"])).code == 400
-        authorization = {"Authorization": f"Bearer {token}"}
         delete = f"{url}/api/v1/delete/ai-model-config"
-        gone = await AsyncHTTPClient().fetch(delete, method="DELETE", headers=authorization)
-        assert gone.code == 204
+        assert (await call(delete, token, method="DELETE")).code == 204

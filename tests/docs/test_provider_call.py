@@ -16,7 +16,7 @@ from tornado.ioloop import IOLoop
 from tornado.testing import bind_unused_port
 from tornado.web import Application, RequestHandler
 
-from tests.support.gateway import READ, WRITE, Gateway, body, entry
+from tests.support.gateway import OPAQUE, READ, WRITE, Gateway, body, entry
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "provider_call.py"
 PROMPT = "Talk like a pirate."
@@ -71,30 +71,37 @@ def chat(gateway: Gateway, io_loop: IOLoop, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 async def test_it_calls_with_the_users_own_key_model_and_prompt(chat: Chat) -> None:
-    embedding = entry("ada", type="embedding", key="not this one")
-    sent = body(embedding, entry("gpt-4", key="alice's key"), prompt=PROMPT)
-    await chat.gateway.user("alice").create(sent)
+    alice = chat.gateway.user("alice")
+    embedding = entry("ada", type="embedding", key=await alice.seal("not this one"))
+    sent = body(embedding, entry("gpt-4", key=await alice.seal("sk-alice")), prompt=PROMPT)
+    await alice.create(sent)
     answered = await chat()
     assert (answered.code, json.loads(answered.body)) == (200, {"answer": "gpt-4 says arr"})
     messages = [{"role": "system", "content": PROMPT}, {"role": "user", "content": "Hello"}]
-    assert chat.calls == [("Bearer alice's key", {"model": "gpt-4", "messages": messages})]
+    assert chat.calls == [("Bearer sk-alice", {"model": "gpt-4", "messages": messages})]
 
 
 async def test_a_key_for_another_provider_is_never_sent(chat: Chat) -> None:
-    alice, bob = chat.gateway.user("alice"), chat.gateway.user("bob")
-    other = entry("claude", provider="Anthropic", key="Anthropic's key")
-    await alice.create(body(other))
-    await bob.create(body(other, entry("gpt-4")))
-    assert (await chat("alice")).code == 409
-    assert (await chat("bob")).code == 200
+    for name, entries, status in (("alice", [], 409), ("bob", [entry("gpt-4")], 200)):
+        user = chat.gateway.user(name)
+        key = await user.seal("sk-ant-key", provider="Anthropic")
+        await user.create(body(entry("claude", provider="Anthropic", key=key), *entries))
+        assert (await chat(name)).code == status
     assert [key for key, _ in chat.calls] == [None]
+
+
+async def test_an_opaque_key_is_not_sent(chat: Chat) -> None:
+    await chat.gateway.user("alice").create(body(entry(key=OPAQUE)))
+    assert (await chat()).code == 409
+    assert chat.calls == []
 
 
 async def test_without_scope_token_configuration_or_readable_key_nobody_is_called(
     chat: Chat, mongod: Any, database_name: str
 ) -> None:
     assert (await chat()).code == 409
-    await chat.gateway.user("alice").create(body(entry(key="k")))
+    alice = chat.gateway.user("alice")
+    await alice.create(body(entry(key=await alice.seal("k"))))
     assert (await chat(scope=WRITE)).code == 403
     assert (await chat.gateway.call("POST", "/chat", {"message": "Hello"})).code == 401
     with MongoClient[dict[str, Any]](mongod.uri) as client:
@@ -106,6 +113,6 @@ async def test_without_scope_token_configuration_or_readable_key_nobody_is_calle
 
 
 async def test_an_error_of_the_provider_is_not_passed_on_as_an_answer(chat: Chat) -> None:
-    await chat.gateway.user("alice").create(body(entry(key="k")))
+    await chat.gateway.user("alice").create(body(entry()))
     chat.status[0] = 401
     assert (await chat()).code == 502

@@ -20,7 +20,6 @@ from tornado.httpclient import HTTPResponse
 from tornado.httputil import HTTPServerRequest
 
 from aiconfig_plugin import Principal
-from aiconfig_plugin.client import seal
 from aiconfig_plugin.errors import ModelNotConfigured
 from tests.support.gateway import (
     BOTH,
@@ -29,6 +28,7 @@ from tests.support.gateway import (
     READ_PATH,
     UPDATE_PATH,
     Gateway,
+    User,
     body,
     entry,
 )
@@ -202,8 +202,7 @@ async def send_everywhere(gateway: Gateway, marker: str, token: str, heard: Hays
 async def seal_and_resolve(gateway: Gateway, marker: str, token: str, heard: Haystack) -> None:
     """Let the marked key be opened wherever the gateway opens one."""
     auth = {"Authorization": f"Bearer {token}"}
-    document = await gateway.call("GET", f"{READ_PATH}/encryption-key", None, auth)
-    sealed = seal(json.loads(document.body), marker, provider="OpenAI")
+    sealed = await User(gateway, auth).seal(marker)
     segments = sealed.split(".")
     for who, key, status in (
         (auth, sealed, 200),

@@ -19,6 +19,7 @@ from tornado.testing import bind_unused_port
 from tornado.web import Application
 
 from aiconfig_plugin import AIConfigPlugin, Principal, Settings
+from aiconfig_plugin.client import seal
 from aiconfig_plugin.errors import AIConfigError
 from aiconfig_plugin.keys.keyring_file import create_keyring
 from tests.support.issuer import BOTH, CLIENT_ID, CLIENT_SECRET, READ, USERS, WRITE, Issuer, bearer
@@ -30,6 +31,7 @@ CREATE_PATH = f"{API}/create/ai-model-config"
 READ_PATH = f"{API}/get/ai-model-config"
 UPDATE_PATH = f"{API}/update/ai-model-config"
 DELETE_PATH = f"{API}/delete/ai-model-config"
+KEY_PATH = f"{READ_PATH}/encryption-key"
 OPENAPI_PATH = f"{READ_PATH}/openapi.json"
 
 MIB = 1024 * 1024
@@ -208,6 +210,12 @@ class User:
 
     async def delete(self, **headers: str) -> HTTPResponse:
         return await self._call("DELETE", DELETE_PATH, None, headers)
+
+    async def seal(self, key: str, *, provider: str = "OpenAI") -> str:
+        """Seal an API key as this user's client does."""
+        response = await self._call("GET", KEY_PATH, None, {})
+        assert response.code == 200, response.body
+        return seal(json.loads(response.body), key, provider=provider)
 
     async def keys(self) -> dict[str, str | None]:
         """The stored keys by model."""
