@@ -24,7 +24,7 @@ MAX_BATCH_SIZE: Final = 32
 """Documents in one query; 32 of the largest possible have 40 MB."""
 LATE: Final = 0.5
 """Seconds after which a query is late: others may then be sent beside it."""
-MAX_OPEN_QUERIES: Final = 8
+MAX_OPEN_QUERIES: Final = 6
 """Queries at once, with those that are late. Motor has 5 threads for each core, for writes too."""
 
 

@@ -12,12 +12,6 @@ from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple, TypeAlias
 
 from pymongo import AsyncMongoClient
-from pymongo.monitoring import (
-    CommandFailedEvent,
-    CommandListener,
-    CommandStartedEvent,
-    CommandSucceededEvent,
-)
 
 from aiconfig_plugin.domain.model import AIConfig, ModelEntry, Owner
 from aiconfig_plugin.errors import (
@@ -27,6 +21,7 @@ from aiconfig_plugin.errors import (
     StorageUnavailable,
 )
 from aiconfig_plugin.store.repository import MongoRepository
+from tests.support.commands import CommandRecorder
 from tests.support.replica_set import ReplicaSet
 
 OWNER = Owner("https://issuer.example", "alice")
@@ -59,21 +54,6 @@ async def until_it_finds_the_new_primary(repository: MongoRepository) -> None:
         if await outcome(prompt(repository, OWNER)) != "StorageUnavailable":
             return
     raise AssertionError("the other gateway never found the new primary")
-
-
-class Commands(CommandListener):
-    """Notes the read concern of each find."""
-
-    def __init__(self) -> None:
-        self.levels: list[str] = []
-
-    def started(self, event: CommandStartedEvent) -> None:
-        if event.command_name == "find":
-            self.levels.append(event.command["readConcern"]["level"])
-
-    def succeeded(self, event: CommandSucceededEvent) -> None: ...
-
-    def failed(self, event: CommandFailedEvent) -> None: ...
 
 
 def create(revision: str) -> Call:
@@ -153,7 +133,7 @@ def test_an_operator_may_have_faster_reads_for_an_older_answer(replica_set: Repl
     async def run() -> list[str]:
         found = []
         for level, options in (("linearizable", ""), ("majority", "&readConcernLevel=majority")):
-            commands = Commands()
+            commands = CommandRecorder()
             client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(
                 replica_set.uri + options, event_listeners=[commands]
             )
@@ -161,7 +141,13 @@ def test_an_operator_may_have_faster_reads_for_an_older_answer(replica_set: Repl
             await repository.start()
             await prompt(repository, OWNER)
             await outcome(repository.delete(OWNER))
-            found.append(",".join(commands.levels))
+            found.append(
+                ",".join(
+                    command["readConcern"]["level"]
+                    for command in commands.commands
+                    if "find" in command
+                )
+            )
             await repository.close()
             await client.close()
         return found

@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 from motor.motor_asyncio import AsyncIOMotorClient
-from pymongo.monitoring import CommandListener, CommandStartedEvent
 
 from aiconfig_plugin import AIConfigPlugin, Settings
 from aiconfig_plugin.domain.model import Owner, ResolvedModel, SecretStr
@@ -38,6 +37,7 @@ from tests.support.builders import (
     submission,
     turn,
 )
+from tests.support.commands import CommandRecorder
 from tests.support.gateway import entry
 
 MODELS = [
@@ -182,21 +182,9 @@ async def test_an_unreadable_key_is_an_error_and_not_a_call_without_one(
 # What it costs
 
 
-class Commands(CommandListener):
-    def __init__(self) -> None:
-        self.names: list[str] = []
-
-    def started(self, event: CommandStartedEvent) -> None:
-        self.names.append(event.command_name)
-
-    def succeeded(self, event: object) -> None: ...
-
-    def failed(self, event: object) -> None: ...
-
-
 @RUN
 async def test_it_asks_the_store_once(keyring: Path, mongod: Any, database_name: str) -> None:
-    commands = Commands()
+    commands = CommandRecorder()
     client: AsyncIOMotorClient[dict[str, Any]] = AsyncIOMotorClient(
         mongod.uri, event_listeners=[commands]
     )
@@ -204,10 +192,10 @@ async def test_it_asks_the_store_once(keyring: Path, mongod: Any, database_name:
         async with started(keyring, database=client[database_name]) as plugin:
             await plugin._service.create(ALICE, submission(*MODELS))
             for filters in ({}, {"provider": "Ollama"}, {"model": "gpt-4o"}):
-                commands.names.clear()
+                commands.clear()
                 await plugin.resolve("alice", **filters)
                 assert commands.names == ["find"]
-            commands.names.clear()
+            commands.clear()
             with pytest.raises(ConfigNotFound):
                 await plugin.resolve("bob")
             assert commands.names == ["find"]

@@ -12,33 +12,23 @@ import pytest
 from bson.raw_bson import RawBSONDocument
 from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo import AsyncMongoClient, MongoClient
-from pymongo.monitoring import CommandListener, CommandStartedEvent
 
 from aiconfig_plugin.domain.model import AIConfig, ModelEntry, Owner, StoredKey
 from aiconfig_plugin.errors import ConfigNotFound, StorageUnavailable
 from aiconfig_plugin.store.documents import COLLECTION, to_document
 from aiconfig_plugin.store.repository import MongoRepository
 from tests.faults.history import Kind, Operation, check
+from tests.support.commands import CommandRecorder
 
 RUN = pytest.mark.gen_test(timeout=60)
 DRIVERS = pytest.mark.parametrize("driver", [AsyncIOMotorClient, AsyncMongoClient])
 
 
-class Heard(CommandListener):
-    def __init__(self) -> None:
-        self.commands: list[str] = []
-
-    def started(self, event: CommandStartedEvent) -> None:
-        several = "$in" in str(event.command.get("filter"))
-        self.commands.append("several" if several else event.command_name)
-
-    def succeeded(self, event: Any) -> None: ...
-    def failed(self, event: Any) -> None: ...
-
-
 @asynccontextmanager
-async def started(driver: Any, uri: str, name: str) -> AsyncIterator[tuple[MongoRepository, Heard]]:
-    client = driver(uri, event_listeners=[heard := Heard()], readConcernLevel="majority")
+async def started(
+    driver: Any, uri: str, name: str
+) -> AsyncIterator[tuple[MongoRepository, CommandRecorder]]:
+    client = driver(uri, event_listeners=[heard := CommandRecorder()])
     repository = MongoRepository(client[name])
     try:
         await repository.start()
@@ -72,7 +62,7 @@ async def test_a_crowd_of_owners_each_get_their_own_or_not_found(
         found = await together(*(repository.read(owner(n)) for n in range(150)))
     assert [config.revision for config in found[::2]] == [f"r{n}" for n in range(0, 150, 2)]
     assert {type(error) for error in found[1::2]} == {ConfigNotFound}
-    assert "several" in heard.commands
+    assert heard.shared_reads()
 
 
 @RUN
@@ -85,7 +75,7 @@ async def test_more_than_fits_one_reply_of_the_store_arrives(
             await repository.create(owner(number), config(f"r{number}", size=1_000_000))
         found = await together(*(repository.read(owner(number)) for number in range(20)))
     assert found == [config(f"r{number}", size=1_000_000) for number in range(20)]
-    assert "killCursors" in heard.commands and "getMore" not in heard.commands
+    assert "killCursors" in heard.names and "getMore" not in heard.names
 
 
 @RUN
@@ -138,7 +128,7 @@ async def test_what_a_crowd_sees_of_each_owner_is_a_linearizable_register(
         readers = (read(number) for number in range(6) for _ in range(4))
         await asyncio.gather(*(write(number) for number in range(6)), *readers)
     assert check(history) == []
-    assert "several" in heard.commands
+    assert heard.shared_reads()
 
 
 @RUN

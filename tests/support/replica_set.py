@@ -15,6 +15,7 @@ from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
 from aiconfig_plugin.demo.mongod import Mongod, free_port
+from tests.support.network import Network
 
 NAME = "faults"
 ELECTION_TIMEOUT_MS = 2000
@@ -30,18 +31,29 @@ _ARGUMENTS = [
 
 
 class ReplicaSet:
-    """Members ``0`` to ``2``. Every fault hits the member that is the primary at that time."""
+    """Members ``0`` to ``2``. Every fault hits the member that is the primary at that time.
 
-    def __init__(self, data: Path) -> None:
+    Only a ``divisible`` one can be :meth:`partitioned`: its members and clients reach each other
+    through relays.
+    """
+
+    def __init__(self, data: Path, *, divisible: bool = False) -> None:
         self.members = [
             Mongod(data / str(number), port=free_port(), arguments=_ARGUMENTS)
             for number in range(3)
         ]
+        self._network = Network([member.port for member in self.members]) if divisible else None
 
     @property
     def uri(self) -> str:
-        hosts = ",".join(f"127.0.0.1:{member.port}" for member in self.members)
+        hosts = ",".join(f"127.0.0.1:{self.port_of(member)}" for member in self.members)
         return f"mongodb://{hosts}/?replicaSet={NAME}"
+
+    def port_of(self, member: Mongod) -> int:
+        """Return the port at which the others and the clients reach a member."""
+        if self._network is None:
+            return member.port
+        return self._network.ports[self.members.index(member)]
 
     def start(self) -> None:
         for member in self.members:
@@ -53,7 +65,7 @@ class ReplicaSet:
                 "heartbeatIntervalMillis": 500,
             },
             "members": [
-                {"_id": number, "host": f"127.0.0.1:{member.port}"}
+                {"_id": number, "host": f"127.0.0.1:{self.port_of(member)}"}
                 for number, member in enumerate(self.members)
             ],
         }
@@ -66,6 +78,8 @@ class ReplicaSet:
             with contextlib.suppress(RuntimeError, ProcessLookupError):
                 os.kill(member.pid, signal.SIGCONT)
             member.stop()
+        if self._network is not None:
+            self._network.stop()
 
     def settle(self) -> None:
         """Wait until one member leads and the two others follow."""
@@ -103,6 +117,25 @@ class ReplicaSet:
             yield member
         finally:
             os.kill(member.pid, signal.SIGCONT)
+
+    @contextmanager
+    def partitioned(self) -> Iterator[Mongod]:
+        """Cut the primary off from the others until the end; its clients still reach it.
+
+        It goes on taking itself for the primary: what would make it step down for want of a
+        majority is held back.
+        """
+        member, network = self.primary(), self._network
+        assert network is not None, "not divisible"
+        fail = {"configureFailPoint": "blockHeartbeatStepdown"}
+        with _client(member) as client:
+            client.admin.command({**fail, "mode": "alwaysOn"})
+            network.isolate(self.members.index(member), [each.pid for each in self.members])
+            try:
+                yield member
+            finally:
+                network.heal()
+                client.admin.command({**fail, "mode": "off"})
 
     def step_down(self) -> Mongod:
         member = self.primary()
