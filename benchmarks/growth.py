@@ -1,106 +1,62 @@
-"""How it grows: with the owners in the store, the entries of a configuration, the processes."""
-
-from __future__ import annotations
+"""GET as it grows: with the owners in the store, the entries of a configuration, the processes."""
 
 import os
-import random
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack
-from functools import partial
+from dataclasses import replace
 
 from aiconfig_plugin.demo.mongod import free_port
-from benchmarks.client import READ, client
-from benchmarks.dataset import SIZES, SMALL, Person
+from benchmarks.dataset import SIZES, SMALL
 from benchmarks.environment import Contender, Environment
-from benchmarks.load import Request, load, write_requests
 from benchmarks.rounds import Figures, Results, in_turn
 from benchmarks.servers import pinned
-from benchmarks.workloads import CONNECTIONS
+from benchmarks.workloads import GET, turns
 
 BATCH = 5000
-WARM_UP = 1
-"""Seconds: several times what it takes until every token is remembered, by two processes also."""
 
 
-def serve(
-    env: Environment, contender: Contender, people: Sequence[Person], seconds: int | None = None
-) -> Figures:
-    """Let the contender answer GET to these people."""
-    requests = write_requests(
-        env.directory / "growth.requests", [Request(person.token) for person in people]
-    )
-    seconds = seconds or env.scale.seconds
-    return load(contender.server, "GET", READ, requests, seconds=seconds, connections=CONNECTIONS)
+def measure_growth(env: Environment) -> Results:
+    """Return GET with few and many owners, by number of entries, and with one and two processes.
 
-
-def measure_owners(env: Environment) -> Results:
-    """Return GET with few and with many owners in the store."""
-    people = env.dataset.of_size(SMALL)
-    with ExitStack() as stack:
-        turns: dict[str, Callable[[], Figures]] = {}
-        for count in (len(people), env.scale.many_owners):
-            contender = stack.enter_context(env.ours(f"{count} owners"))
-            crowd(contender, count - len(people))
-            serve(env, contender, people, WARM_UP)
-            turns[f"GET, {count:,} owners"] = partial(serve, env, contender, people)
-        return by_workload(env, turns)
-
-
-def crowd(contender: Contender, count: int) -> None:
-    """Store so many other owners, all with the ciphertexts of one: nothing here opens them."""
-    model = next(one for one in contender.documents if len(one["models"]) == SMALL)
-    length = len(model["_id"])
-    for start in range(0, count, BATCH):
-        others = [secrets.token_urlsafe(length)[:length] for _ in range(min(BATCH, count - start))]
-        contender.collection.insert_many(
-            [{**model, "_id": other, "subject": other} for other in others],
-            ordered=False,
-            bypass_document_validation=True,
-        )
-
-
-def measure_entries(env: Environment) -> Results:
-    """Return GET by number of entries."""
-    with env.ours("entries") as contender, client(contender.server) as one:
-        turns: dict[str, Callable[[], Figures]] = {}
-        for size in SIZES:
-            people = random.sample(env.dataset.of_size(size), env.scale.large_owners)
-            for person in people:
-                length = len(one.send("GET", READ, person.token).body)
-            name = f"GET, {size} entries, {length:,} bytes"
-            turns[name] = partial(serve, env, contender, people)
-        return by_workload(env, turns)
-
-
-def measure_processes(env: Environment) -> Results:
-    """Return GET with one process, and with two on one port; each has a core of its own.
-
-    The load gets the cores that are left, or all where there are no others.
+    Each process has a core of its own; the load then gets the cores that are left, if there are.
     """
-    people = env.dataset.of_size(SMALL)
+    taken: dict[str, Callable[[], Figures]] = {}
     cores = sorted(os.sched_getaffinity(0))
-    turns: dict[str, Callable[[], Figures]] = {}
+
+    def add(name: str, contender: Contender, size: int = SMALL, used: int = 0) -> None:
+        workload = replace(GET, name=f"GET, {name}", size=size)
+        [turn] = turns(env, workload, [contender]).values()
+
+        def pinned_turn() -> Figures:
+            with pinned(cores[used:] or cores):
+                return turn()
+
+        taken[workload.name] = pinned_turn
+
     with ExitStack() as stack:
+        for count in (env.scale.owners, env.scale.many_owners):
+            contender = stack.enter_context(env.ours(f"{count} owners"))
+            add(f"{count:,} owners", contender)
+            add_owners(env, contender, count - env.scale.owners)
+        contender = stack.enter_context(env.ours("entries"))
+        for size in SIZES:
+            add(f"{size} entries", contender, size)
         for count in (1, 2):
-            port, own = free_port(), cores[:count]
-            for core in own:
+            port = free_port()
+            for core in cores[:count]:
                 with pinned({core}):
-                    name = f"processes{count}"
-                    contender = stack.enter_context(env.ours(name, port=port))
-            left = set(cores[count:]) or set(cores)
-
-            def turn(
-                seconds: int | None = None, *, left: set[int] = left, one: Contender = contender
-            ) -> Figures:
-                with pinned(left):
-                    return serve(env, one, people, seconds)
-
-            turn(WARM_UP)
-            turns[f"GET, {count} on one port, {len(cores)} cores"] = turn
-        return by_workload(env, turns)
-
-
-def by_workload(env: Environment, turns: dict[str, Callable[[], Figures]]) -> Results:
-    series = in_turn(env.scale.rounds, turns)
+                    contender = stack.enter_context(env.ours(f"processes{count}", port=port))
+            add(f"processes on one port: {count}, of {len(cores)} cores", contender, used=count)
+        in_turn(1, taken)  # Until every token is remembered, by two processes also.
+        series = in_turn(env.scale.rounds, taken)
     return {name: {"ours": measures} for name, measures in series.items()}
+
+
+def add_owners(env: Environment, contender: Contender, count: int) -> None:
+    """Store so many others, all with the ciphertexts of one: nothing here opens them."""
+    model = env.dataset.of_size(SMALL)[0]
+    for start in range(0, count, BATCH):
+        names = [secrets.token_urlsafe(32) for _ in range(min(BATCH, count - start))]
+        others = [{**model, "_id": name, "subject": name} for name in names]
+        contender.collection.insert_many(others, ordered=False)

@@ -1,27 +1,39 @@
-"""Load from wrk: one thread, so that the server and not the load is what is measured."""
+"""Requests: one by one, and as load from wrk with one thread, so that the server is measured."""
 
-from __future__ import annotations
-
+import http.client
 import json
 import shutil
 import subprocess
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 from benchmarks.rounds import Figures
-from benchmarks.servers import Server, processor_seconds
+from benchmarks.servers import Server
 
 SCRIPT = Path(__file__).with_name("requests.lua")
-REQUEST_TIMEOUT = 30
-"""Seconds after which wrk calls a request failed."""
+TIMEOUT = 30  # seconds after which a request has failed
+
+Send = Callable[..., Any]
 
 
-@dataclass(frozen=True)
-class Request:
-    token: str
-    etag: str = ""
-    body: str = ""
+@contextmanager
+def client(server: Server) -> Iterator[Send]:
+    """Yield what sends a request over one connection and returns the JSON of the answer."""
+    address = server.url.removeprefix("http://")
+    with closing(http.client.HTTPConnection(address, timeout=TIMEOUT)) as connection:
+
+        def send(method: str, path: str, token: str, body: str = "") -> Any:
+            headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+            connection.request(method, path, body or None, headers)
+            response = connection.getresponse()
+            answer = response.read()
+            if response.status >= 400:
+                raise RuntimeError(f"{method} {path} is answered {response.status}: {answer!r}")
+            return json.loads(answer)
+
+        yield send
 
 
 def require_wrk() -> str:
@@ -31,30 +43,25 @@ def require_wrk() -> str:
     return found
 
 
-def write_requests(file: Path, requests: Sequence[Request]) -> Path:
-    lines = (f"{one.token}\n{one.etag}\n{one.body}\n" for one in requests)
-    file.write_text("".join(lines), encoding="utf-8")
+def write_requests(file: Path, requests: dict[str, str]) -> Path:
+    """Write a request for each token, with its body."""
+    file.write_text("".join(f"{token}\n{body}\n" for token, body in requests.items()), "utf-8")
     return file
 
 
 def load(
-    server: Server, method: str, path: str, requests: Path, *, seconds: int, connections: int
+    server: Server, method: str, path: str, requests: Path, connections: int, *, seconds: int
 ) -> Figures:
     """Send the requests of a file in turn, for ``seconds``, over so many connections."""
     command = [
-        *(require_wrk(), "-t1", f"-c{connections}", f"-d{seconds}s"),
-        *("--timeout", f"{REQUEST_TIMEOUT}s", "-s", str(SCRIPT), server.url),
-        *("--", method, path, str(requests)),
+        *(require_wrk(), "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", f"{TIMEOUT}s"),
+        *("-s", str(SCRIPT), server.url, "--", method, path, str(requests)),
     ]
-    before = processor_seconds(server.pid)
+    before = server.processor_seconds()
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    computed = processor_seconds(server.pid) - before
+    computed = server.processor_seconds() - before
     said = json.loads(done.stdout.splitlines()[-1])
-    if said["failed"] or not said["requests"]:
-        raise RuntimeError(f"{server.name}: {method} {path}: {said}")
-    return {
-        "rate": said["requests"] / said["seconds"],
-        "processor": computed / said["requests"],
-        "p50": said["p50"],
-        "p99": said["p99"],
-    }
+    count = said.pop("requests")
+    if said.pop("failed"):
+        raise RuntimeError(f"{method} {path}: {done.stdout}")
+    return {"rate": count / said.pop("seconds"), "processor": computed / max(count, 1), **said}

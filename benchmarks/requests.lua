@@ -1,16 +1,14 @@
 -- wrk: send the requests of a file in turn, and print what came of it as JSON.
--- Arguments: method, path, file. A request is three lines: token, If-None-Match, body.
+-- Arguments: method, path, file. A request is two lines: token, body.
 
 local prepared, current = {}, 0
 
 function init(args)
   local lines = io.lines(args[3])
   for token in lines do
-    local etag, body = lines(), lines()
-    local headers = { ["Authorization"] = "Bearer " .. token }
-    if etag ~= "" then headers["If-None-Match"] = etag end
-    if body ~= "" then headers["Content-Type"] = "application/json" end
-    prepared[#prepared + 1] = wrk.format(args[1], args[2], headers, body ~= "" and body or nil)
+    local body, headers = lines(), { ["Authorization"] = "Bearer " .. token }
+    if body == "" then body = nil else headers["Content-Type"] = "application/json" end
+    prepared[#prepared + 1] = wrk.format(args[1], args[2], headers, body)
   end
 end
 
@@ -19,7 +17,7 @@ function request()
   return prepared[current]
 end
 
-function done(summary, latency, requests)
+function done(summary, latency)
   local failed = summary.errors
   io.write(string.format(
     '{"requests": %d, "seconds": %.6f, "p50": %.6f, "p99": %.6f, "failed": %d}\n',

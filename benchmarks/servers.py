@@ -1,10 +1,7 @@
 """The processes of a run: the contenders, and a store of each kind."""
 
-from __future__ import annotations
-
 import json
 import os
-import select
 import subprocess
 import sys
 import time
@@ -19,28 +16,19 @@ from pymongo import MongoClient
 from aiconfig_plugin.demo.mongod import Mongod, free_port
 
 ROOT = Path(__file__).resolve().parents[1]
-START_TIMEOUT = 90.0
-"""Seconds for which a contender may import what it needs, and three members elect a primary."""
-STOP_TIMEOUT = 5.0
-"""Seconds between SIGTERM and SIGKILL."""
-REPLICA_SET = "benchmark"
+ELECTION_TIMEOUT = 60.0  # seconds
+MEMBER = ("--replSet", "benchmark", "--oplogSize", "256")
 
 
 @dataclass(frozen=True)
 class Server:
-    name: str
     pid: int
-    port: int
+    url: str
 
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-
-def processor_seconds(pid: int) -> float:
-    """Return how long a process has computed, in all of its threads."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    def processor_seconds(self) -> float:
+        """Return how long it has computed, in all of its threads."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager
@@ -49,35 +37,22 @@ def started(name: str, **options: Any) -> Iterator[Server]:
 
     It has a session of its own, so a terminal's Ctrl-C reaches it only through the block.
     """
-    popen = subprocess.Popen(
-        [sys.executable, "-m", f"benchmarks.contenders.{name}", json.dumps(options)],
-        cwd=ROOT,
-        env={key: value for key, value in os.environ.items() if not key.startswith("AICONFIG_")},
-        stdout=subprocess.PIPE,
-        start_new_session=True,
-    )
-    assert popen.stdout is not None
-    with popen.stdout:
+    command = [sys.executable, "-m", f"benchmarks.contenders.{name}", json.dumps(options)]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        assert process.stdout is not None
         try:
-            readable, _, _ = select.select([popen.stdout], [], [], START_TIMEOUT)
-            line = popen.stdout.readline() if readable else b""
-            if not line:
-                raise RuntimeError(f"{name} did not start")
-            yield Server(name, popen.pid, int(line))
+            yield Server(process.pid, process.stdout.readline().strip())
         finally:
-            popen.terminate()
-            try:
-                popen.wait(STOP_TIMEOUT)
-            except subprocess.TimeoutExpired:
-                popen.kill()
-                popen.wait()
+            process.kill()
 
 
 @contextmanager
 def pinned(cores: Collection[int]) -> Iterator[None]:
-    """Let the processes that are started inside run on these cores alone."""
+    """Let the processes that are started inside run on these cores alone; none means all."""
     before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, cores)
+    os.sched_setaffinity(0, cores or before)
     try:
         yield
     finally:
@@ -93,32 +68,24 @@ def standalone(directory: Path) -> Iterator[str]:
 @contextmanager
 def replica_set(directory: Path) -> Iterator[str]:
     """Start three members; yield the URI once one leads and two follow."""
-    arguments = ("--replSet", REPLICA_SET, "--oplogSize", "256")
     with ExitStack() as stack:
         members = [
-            Mongod(directory / f"member{number}", port=free_port(), arguments=arguments)
+            Mongod(directory / str(number), port=free_port(), arguments=MEMBER)
             for number in range(3)
         ]
         for member in members:
             stack.enter_context(member)
         hosts = [f"127.0.0.1:{member.port}" for member in members]
-        config = {
-            "_id": REPLICA_SET,
-            "members": [{"_id": number, "host": host} for number, host in enumerate(hosts)],
-        }
-        client: MongoClient[dict[str, Any]] = stack.enter_context(MongoClient(members[0].uri))
-        client.admin.command("replSetInitiate", config)
-        deadline = time.monotonic() + START_TIMEOUT
-        while _states(client) != ["PRIMARY", "SECONDARY", "SECONDARY"]:
-            if time.monotonic() > deadline:
-                raise RuntimeError("the replica set elects no primary")
+        config = [{"_id": number, "host": host} for number, host in enumerate(hosts)]
+        client: MongoClient[Any] = stack.enter_context(MongoClient(members[0].uri))
+        client.admin.command("replSetInitiate", {"_id": MEMBER[1], "members": config})
+        deadline = time.monotonic() + ELECTION_TIMEOUT
+        while time.monotonic() < deadline:
+            found = client.admin.command("replSetGetStatus")["members"]
+            if sorted(one["stateStr"] for one in found) == ["PRIMARY", "SECONDARY", "SECONDARY"]:
+                break
             time.sleep(0.1)
-        yield f"mongodb://{','.join(hosts)}/?replicaSet={REPLICA_SET}"
-
-
-def _states(client: MongoClient[dict[str, Any]]) -> list[str]:
-    status = client.admin.command("replSetGetStatus")
-    return sorted(member["stateStr"] for member in status["members"])
+        yield f"mongodb://{','.join(hosts)}/?replicaSet={MEMBER[1]}"
 
 
 STORES = {"standalone": standalone, "replica-set": replica_set}

@@ -4,7 +4,6 @@ The same routes and answers, as good as a careful afternoon makes them. A sealed
 here: it is encrypted as it comes, where the plugin opens and verifies it first.
 """
 
-# Annotations stay objects: FastAPI reads them, and one of them is a local name.
 import secrets
 from typing import Annotated, Any
 
@@ -12,120 +11,86 @@ import uvicorn
 from authlib.integrations.httpx_client import AsyncOAuth2Client
 from cachetools import TTLCache
 from cryptography.fernet import Fernet
-from fastapi import Depends, FastAPI, HTTPException, Request, Response
+from fastapi import Depends, FastAPI, HTTPException, Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-from motor.motor_asyncio import AsyncIOMotorClient
-from pydantic import BaseModel, ConfigDict, Field, StrictBool
+from pydantic import BaseModel, Field, StrictBool
 
-from benchmarks.contenders.serving import BACKLOG, listen, options
+from benchmarks.contenders.serving import BACKLOG, listen, open_database, options
+from benchmarks.dataset import READ, UPDATE
+
+MEMBERS = ("provider", "type", "model", "isPaid")
 
 
-class Entry(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
+class Entry(BaseModel, extra="forbid"):
     provider: Annotated[str, Field(min_length=1, max_length=64)]
     type: Annotated[str, Field(max_length=32, pattern="^[a-z][a-z0-9_-]*$")]
     model: Annotated[str, Field(min_length=1, max_length=200)]
     isPaid: StrictBool
-
-
-class SubmittedEntry(Entry):
     apiKeyEncrypted: Annotated[str, Field(min_length=1, max_length=8192)] | None = None
 
 
-class Submission(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-    models: Annotated[list[SubmittedEntry], Field(min_length=1, max_length=100)]
+class Submission(BaseModel, extra="forbid"):
+    models: Annotated[list[Entry], Field(max_length=100)]
     system_prompt: Annotated[str, Field(max_length=32_768)]
 
 
-def identity(entry: dict[str, Any]) -> tuple[str, str, str]:
-    return entry["provider"], entry["type"], entry["model"]
+given = options()
+app = FastAPI()
+fernet = Fernet(given["fernet_key"])
+collection = open_database(given)["FastAPI"]
+client = AsyncOAuth2Client(given["client_id"], given["client_secret"])
+remembered: TTLCache[str, dict[str, Any]] = TTLCache(10_000, 3600)
 
 
-def answer(response: Response, found: dict[str, Any]) -> dict[str, Any]:
+async def subject(bearer: Annotated[HTTPAuthorizationCredentials, Depends(HTTPBearer())]) -> str:
+    token = bearer.credentials
+    reply = remembered.get(token)
+    if reply is None:
+        response = await client.introspect_token(given["introspection_endpoint"], token=token)
+        reply = remembered[token] = response.json()
+    if reply.get("active") is not True:
+        raise HTTPException(401)
+    return str(reply["sub"])
+
+
+Owner = Annotated[str, Depends(subject)]
+
+
+def answer(response: Response, found: dict[str, Any] | None) -> dict[str, Any]:
+    if found is None:
+        raise HTTPException(404)
     response.headers["ETag"] = f'"{found["revision"]}"'
     response.headers["Cache-Control"] = "private, no-cache"
-    models = [{name: entry[name] for name in Entry.model_fields} for entry in found["models"]]
+    models = [{name: entry[name] for name in MEMBERS} for entry in found["models"]]
     return {"models": models, "system_prompt": found["system_prompt"]}
 
 
-class Introspection:
-    """Who a token stands for, remembered for an hour."""
-
-    def __init__(self, endpoint: str, client_id: str, client_secret: str) -> None:
-        self._endpoint = endpoint
-        self._client = AsyncOAuth2Client(client_id=client_id, client_secret=client_secret)
-        self._remembered: TTLCache[str, dict[str, Any]] = TTLCache(10_000, 3600)
-
-    async def __call__(
-        self, credentials: Annotated[HTTPAuthorizationCredentials, Depends(HTTPBearer())]
-    ) -> str:
-        token = credentials.credentials
-        reply = self._remembered.get(token)
-        if reply is None:
-            response = await self._client.introspect_token(self._endpoint, token=token)
-            reply = self._remembered[token] = response.json()
-        if reply.get("active") is not True:
-            raise HTTPException(401)
-        return str(reply["sub"])
+@app.get(READ)
+async def read(response: Response, owner: Owner) -> Any:
+    return answer(response, await collection.find_one({"_id": owner}))
 
 
-def make_app(given: dict[str, Any]) -> FastAPI:
-    app = FastAPI()
-    authenticate = Introspection(given["endpoint"], given["client_id"], given["client_secret"])
-    fernet = Fernet(given["fernet_key"])
-    client: AsyncIOMotorClient[dict[str, Any]] = AsyncIOMotorClient(given["mongodb_uri"])
-    collection = client[given["database"]]["configs"]
-
-    @app.get("/api/v1/get/ai-model-config")
-    async def read(
-        request: Request, response: Response, subject: Annotated[str, Depends(authenticate)]
-    ) -> Any:
-        found = await collection.find_one({"_id": subject})
-        if found is None:
-            raise HTTPException(404)
-        if request.headers.get("If-None-Match") == f'"{found["revision"]}"':
-            return Response(status_code=304, headers={"ETag": f'"{found["revision"]}"'})
-        return answer(response, found)
-
-    @app.put("/api/v1/update/ai-model-config")
-    async def update(
-        submission: Submission, response: Response, subject: Annotated[str, Depends(authenticate)]
-    ) -> Any:
-        models = submission.model_dump(exclude_unset=True)["models"]
-        if any("apiKeyEncrypted" not in entry for entry in models):
-            before = await collection.find_one({"_id": subject})
-            if before is None:
-                raise HTTPException(404)
-            kept = {identity(entry): entry.get("apiKeyEncrypted") for entry in before["models"]}
-        for entry in models:
-            if entry.get("apiKeyEncrypted"):
-                sealed = entry["apiKeyEncrypted"].encode()
-                entry["apiKeyEncrypted"] = fernet.encrypt(sealed).decode()
-            elif "apiKeyEncrypted" not in entry:
-                entry["apiKeyEncrypted"] = kept.get(identity(entry))
-        after = {
-            "models": models,
-            "system_prompt": submission.system_prompt,
-            "revision": secrets.token_urlsafe(16),
-        }
-        result = await collection.replace_one({"_id": subject}, after)
-        if not result.matched_count:
-            raise HTTPException(404)
-        return answer(response, after)
-
-    return app
+@app.put(UPDATE)
+async def update(submission: Submission, response: Response, owner: Owner) -> Any:
+    after = submission.model_dump(exclude_unset=True)
+    after["revision"] = secrets.token_urlsafe(16)
+    kept: dict[tuple[str, ...], str | None] = {}
+    if any("apiKeyEncrypted" not in entry for entry in after["models"]):
+        before = await collection.find_one({"_id": owner}) or {"models": ()}
+        kept = {identity(entry): entry.get("apiKeyEncrypted") for entry in before["models"]}
+    for entry in after["models"]:
+        if "apiKeyEncrypted" not in entry:
+            entry["apiKeyEncrypted"] = kept.get(identity(entry))
+        elif entry["apiKeyEncrypted"]:
+            encrypted = fernet.encrypt(entry["apiKeyEncrypted"].encode())
+            entry["apiKeyEncrypted"] = encrypted.decode()
+    result = await collection.replace_one({"_id": owner}, after)
+    return answer(response, after if result.matched_count else None)
 
 
-def main() -> None:
-    given = options()
-    config = uvicorn.Config(
-        make_app(given), access_log=False, log_level="warning", backlog=BACKLOG, lifespan="off"
-    )
-    uvicorn.Server(config).run(sockets=[listen()])
+def identity(entry: dict[str, Any]) -> tuple[str, ...]:
+    return entry["provider"], entry["type"], entry["model"]
 
 
-if __name__ == "__main__":
-    main()
+quiet: dict[str, Any] = {"access_log": False, "log_level": "warning", "lifespan": "off"}
+uvicorn.Server(uvicorn.Config(app, backlog=BACKLOG, **quiet)).run(sockets=[listen()])

@@ -1,7 +1,5 @@
 """What every contender's process does the same way."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import logging
@@ -9,6 +7,8 @@ import socket
 import sys
 from typing import Any
 
+from motor.motor_asyncio import AsyncIOMotorClient
+from pymongo import AsyncMongoClient
 from tornado.httpserver import HTTPServer
 from tornado.web import Application
 
@@ -22,29 +22,21 @@ def options() -> dict[str, Any]:
     return given
 
 
+def open_database(given: dict[str, Any]) -> Any:
+    """Return the database that the settings of the plugin name."""
+    pymongo = given["mongodb_driver"] == "pymongo"
+    make = AsyncMongoClient[Any] if pymongo else AsyncIOMotorClient[Any]
+    return make(given["mongodb_uri"])[given["mongodb_database"]]
+
+
 def listen(port: int = 0) -> socket.socket:
     """Listen on the loopback interface, and tell the run where; processes may share one port."""
-    listener = socket.socket()
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    if port:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    listener.bind(("127.0.0.1", port))
-    listener.listen(BACKLOG)
+    listener = socket.create_server(("127.0.0.1", port), backlog=BACKLOG, reuse_port=bool(port))
     listener.setblocking(False)
-    print(listener.getsockname()[1], flush=True)
+    print(f"http://127.0.0.1:{listener.getsockname()[1]}", flush=True)
     return listener
 
 
 async def serve(app: Application, port: int = 0) -> None:
     HTTPServer(app).add_sockets([listen(port)])
     await asyncio.Event().wait()
-
-
-def mongo_client(uri: str, driver: str) -> Any:
-    if driver == "pymongo":
-        from pymongo import AsyncMongoClient
-
-        return AsyncMongoClient(uri)
-    from motor.motor_asyncio import AsyncIOMotorClient
-
-    return AsyncIOMotorClient(uri)
