@@ -212,6 +212,12 @@ def test_a_command_that_a_page_speaks_of_is_there(page: Path) -> None:
                 command = command.commands[word]
 
 
+def test_contributing_has_every_room() -> None:
+    rooms = re.findall(r"^\| `(\w+)/` \|", read(ROOT / "CONTRIBUTING.md"), re.MULTILINE)
+    folders = {file.parent.name for file in (ROOT / "aiconfig_plugin").glob("*/*.*")}
+    assert set(rooms) == folders - {"__pycache__"} and len(rooms) == len(set(rooms))
+
+
 @pytest.mark.parametrize("file", sorted({*BESIDE, *PAGES}), ids=of_page)
 def test_a_source_file_that_a_page_names_exists(file: Path) -> None:
     # An example in a page may name a file of the reader's; none of these lies in a folder.
