@@ -7,15 +7,11 @@ import json
 from base64 import urlsafe_b64encode
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any, Final, Literal, TypeAlias
 
 Identity: TypeAlias = tuple[str, str, str]
-
-_TO_JSON: Final = {
-    ascii_only: json.JSONEncoder(ensure_ascii=ascii_only, separators=(",", ":")).encode
-    for ascii_only in (True, False)
-}
 
 MAX_API_KEY_BYTES: Final = 4096
 """Of an API key in plain text, as UTF-8."""
@@ -34,8 +30,13 @@ class Owner:
         It is the SHA-256, in base64url, of a JSON array, which has only one reading.
         ``ascii_only`` escapes what is not ASCII: stores hold digests of either spelling.
         """
-        array = _TO_JSON[ascii_only]([self.issuer, self.subject, *more])
-        return urlsafe_b64encode(sha256(array.encode()).digest()).rstrip(b"=").decode()
+        return _digest((self.issuer, self.subject, *more), ascii_only)
+
+
+@lru_cache(maxsize=1024)  # One owner has many keys, and often makes several requests in a row.
+def _digest(names: tuple[str, ...], ascii_only: bool) -> str:
+    array = json.dumps(names, ensure_ascii=ascii_only, separators=(",", ":"))
+    return urlsafe_b64encode(sha256(array.encode()).digest()).rstrip(b"=").decode()
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ a hundred of them. What joserfc opens is opened here, and nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final, cast
 
 from cryptography.exceptions import InvalidTag
@@ -32,33 +32,34 @@ _COORDINATE_BYTES: Final = 32
 
 # RFC 7516 section 4.1, RFC 7518 section 4.6.1 and RFC 7519 section 5.3. No "zip": a short JWE must
 # not grow long.
-_STRINGS: Final = frozenset({"kid", "apu", "apv", "typ", "cty", "aud"})
-_MEMBERS: Final = _STRINGS | {"alg", "enc", "epk"}
+_MEMBERS: Final = frozenset({"alg", "enc", "epk", "kid", "apu", "apv", "typ", "cty", "aud"})
 _HEADER_CHARACTERS: Final = 1024
 _AUDIENCE_CHARACTERS: Final = 1024
 """Besides, where there is an ``aud``: a provider of 64 characters, each escaped."""
 
-_CHECKS: Final[Mapping[str, Callable[[Mapping[str, Any]], bool]]] = {
-    "Its alg is neither ECDH-ES nor ECDH-ES+A256KW.": lambda header: header["alg"] in _ALGS,
-    "Its enc is not A256GCM.": lambda header: header["enc"] == _ENC,
-    "It is compressed.": lambda header: "zip" not in header,
-    "It has critical extensions.": lambda header: "crit" not in header,
-    "It has a header member that is not known.": lambda header: header.keys() <= _MEMBERS,
-    "It names no key to decrypt it with (kid).": lambda header: "kid" in header,
-    "A header member is not a string.": lambda header: all(
-        isinstance(header[name], str) for name in _STRINGS & header.keys()
-    ),
-    "It has no ephemeral key.": lambda header: isinstance(header.get("epk"), dict),
-    "Its ephemeral key is not an EC key.": lambda header: header["epk"].get("kty") == "EC",
-    "Its ephemeral key is on another curve.": lambda header: header["epk"].get("crv") == "P-256",
-}
-
 
 def check_header(header: Mapping[str, Any]) -> None:
     """Raise ValueError, which says why, where a header is not that of a sealed key."""
-    for fault, holds in _CHECKS.items():
-        if not holds(header):
-            raise ValueError(fault)
+    if header["alg"] not in _ALGS:
+        raise ValueError("Its alg is neither ECDH-ES nor ECDH-ES+A256KW.")
+    if header["enc"] != _ENC:
+        raise ValueError("Its enc is not A256GCM.")
+    if not header.keys() <= _MEMBERS:
+        faults = {"zip": "It is compressed.", "crit": "It has critical extensions."}
+        unknown = "It has a header member that is not known."
+        raise ValueError(next((faults[name] for name in faults if name in header), unknown))
+    if "kid" not in header:
+        raise ValueError("It names no key to decrypt it with (kid).")
+    for name, value in header.items():
+        if name != "epk" and not isinstance(value, str):
+            raise ValueError("A header member is not a string.")
+    epk = header.get("epk")
+    if not isinstance(epk, dict):
+        raise ValueError("It has no ephemeral key.")
+    if epk.get("kty") != "EC":
+        raise ValueError("Its ephemeral key is not an EC key.")
+    if epk.get("crv") != "P-256":
+        raise ValueError("Its ephemeral key is on another curve.")
 
 
 def decrypt(sealed: str, header: Mapping[str, Any], key: ECKey) -> bytes:
@@ -72,7 +73,7 @@ def decrypt(sealed: str, header: Mapping[str, Any], key: ECKey) -> bytes:
     wrapped, iv, ciphertext, tag = map(b64decode, rest)
     if (len(iv), len(tag)) != (IV_BYTES, TAG_BYTES):
         raise ValueError("Its initialization vector or tag has another length.")
-    private = cast(EllipticCurvePrivateKey, key.private_key)
+    private = cast(EllipticCurvePrivateKey, key.raw_value)
     shared = private.exchange(ECDH(), _ephemeral_key(header["epk"]))
     apu, apv = (b64decode(header.get(name, "").encode()) for name in ("apu", "apv"))
     direct = header["alg"] == _DIRECT
@@ -88,8 +89,13 @@ def derive(
     shared: bytes, algorithm: str, apu: bytes, apv: bytes, size: int = CONTENT_KEY_BYTES
 ) -> bytes:
     """Return the key that both sides derive from their shared secret (RFC 7518 section 4.6.2)."""
-    fields = (len(value).to_bytes(4, "big") + value for value in (algorithm.encode(), apu, apv))
-    info = b"".join(fields) + (8 * size).to_bytes(4, "big")
+    name = algorithm.encode()
+    info = b"%b%b%b%b%b%b%b" % (
+        *(len(name).to_bytes(4, "big"), name),
+        *(len(apu).to_bytes(4, "big"), apu),
+        *(len(apv).to_bytes(4, "big"), apv),
+        (8 * size).to_bytes(4, "big"),
+    )
     return ConcatKDFHash(SHA256(), size, info).derive(shared)
 
 

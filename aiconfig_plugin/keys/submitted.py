@@ -10,7 +10,8 @@ import re
 from typing import Any
 
 from joserfc import jwe
-from joserfc.util import urlsafe_b64decode
+
+from aiconfig_plugin.keys.stored_jwe import b64decode
 
 # What a compact JWE consists of (RFC 7516 section 7.1), and what it never holds.
 _INSIDE_JWE = re.compile(r"[A-Za-z0-9_.-]")
@@ -64,7 +65,7 @@ def read_jwe_header(submitted: str) -> dict[str, Any]:
 def read_header(text: str) -> dict[str, Any]:
     """Return the JSON object in the first part of a compact JWE; empty where there is none."""
     try:
-        header = json.loads(urlsafe_b64decode(text.partition(".")[0].encode()))
+        header = json.loads(b64decode(text.partition(".")[0].encode()))
     except (ValueError, RecursionError):
         return {}
     return header if isinstance(header, dict) else {}
