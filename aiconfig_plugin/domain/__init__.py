@@ -1,5 +1,6 @@
 """What a configuration is, and the use cases. Knows no library but the standard one."""
 
+from aiconfig_plugin.domain.audit import Action
 from aiconfig_plugin.domain.audit import record as record_audit
 from aiconfig_plugin.domain.catalog import (
     Catalog,
@@ -47,6 +48,7 @@ __all__ = [
     "ABSENT",
     "AIConfig",
     "AIConfigService",
+    "Action",
     "Authenticator",
     "BaseURLs",
     "Catalog",

@@ -18,7 +18,7 @@ from typing import Any, cast
 from tornado.http1connection import HTTP1Connection
 from tornado.web import Finish, HTTPError, RequestHandler, stream_request_body
 
-from aiconfig_plugin.domain import AIConfigService, Authenticator, Owner
+from aiconfig_plugin.domain import AIConfigService, Authenticator, Owner, record_audit
 from aiconfig_plugin.errors import (
     AIConfigError,
     InsufficientScope,
@@ -118,7 +118,7 @@ class BaseHandler(RequestHandler):
         if self.operation is None:
             raise MethodNotAllowed()
         if self.operation.access is not Access.PUBLIC:
-            await self._authorize(self.config.scopes[self.operation.access])
+            await self._authorize(self.operation)
         try:
             self._check_head(self.operation)
         except AIConfigError as error:
@@ -142,17 +142,22 @@ class BaseHandler(RequestHandler):
             self.set_header(name, value)
         self.finish()
 
-    async def _authorize(self, scope: str) -> None:
+    async def _authorize(self, operation: Operation) -> None:
+        scope = self.config.scopes[operation.access]
         try:
             principal = await self.config.authenticate(self.request)
         except HTTPError as err:
             raise of_host(err, scope) from err
+        owner = Owner(principal.issuer, principal.subject) if principal.subject else None
         if scope and scope not in principal.scopes:
-            raise InsufficientScope(scope)
-        if not principal.subject:
+            refused = InsufficientScope(scope)
+            if owner and operation.action:
+                client_id = principal.client_id
+                record_audit(operation.action, owner, client_id=client_id, refused=refused)
+            raise refused
+        if owner is None:
             raise UserRequired("A token that represents a user is required.")
-        self.owner = Owner(principal.issuer, principal.subject)
-        self.client_id = principal.client_id
+        self.owner, self.client_id = owner, principal.client_id
 
     def data_received(self, chunk: bytes) -> Awaitable[None] | None:
         if self._finished:

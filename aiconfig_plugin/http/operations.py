@@ -10,6 +10,8 @@ from typing import Any
 
 from tornado.web import RequestHandler
 
+from aiconfig_plugin.domain import Action
+
 
 class Access(enum.Enum):
     """What a method asks of its caller."""
@@ -34,6 +36,8 @@ class Operation:
     headers: tuple[str, ...] = ()
     parameters: tuple[str, ...] = ()
     reads_body: bool = False
+    action: Action | None = None
+    """What the audit trail calls a write; where its scope is missing, http records it."""
     problems: tuple[int, ...] = ()
     """The statuses of failure beyond those that any request may meet."""
 

@@ -24,6 +24,7 @@ ROUTES: tuple[Route, ...] = (
             "POST": Operation(
                 Access.WRITE,
                 id="createAIModelConfig",
+                action="create",
                 summary="Store the caller's first configuration",
                 status=201,
                 answer="It is stored.",
@@ -57,6 +58,7 @@ ROUTES: tuple[Route, ...] = (
             "PUT": Operation(
                 Access.WRITE,
                 id="updateAIModelConfig",
+                action="update",
                 summary="Replace the caller's configuration",
                 description="An entry without apiKeyEncrypted keeps the key that is stored for the "
                 "same provider, type and model; null removes it.",
@@ -76,6 +78,7 @@ ROUTES: tuple[Route, ...] = (
             "DELETE": Operation(
                 Access.WRITE,
                 id="deleteAIModelConfig",
+                action="delete",
                 summary="Delete the caller's configuration",
                 status=204,
                 answer="It is deleted.",

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from aiconfig_plugin.domain import AIConfigService, ModelEntry, Owner, StoredKey, Submission
+from aiconfig_plugin.domain.audit import changed_pointers
 from aiconfig_plugin.domain.model import AIConfig, SubmittedEntry
 from aiconfig_plugin.errors import (
     AIConfigError,
@@ -115,3 +117,38 @@ async def test_what_is_no_refusal_of_keys_or_revision_leaves_none(
         with pytest.raises(ConfigNotFound):
             await use
     assert trail.records == []
+
+
+# Where something changed
+
+A = ModelEntry("O", "chat", "a", True, StoredKey("kid", "first"))
+B, C, D = (ModelEntry("O", "chat", name, True) for name in "bcd")
+CHANGES = [
+    ([A, B], [A, B], []),
+    ([A, B], [B, A], ["/models"]),
+    ([A, B], [A], ["/models"]),
+    ([A, B], [], ["/models"]),
+    ([A], [A, B], ["/models/1"]),
+    ([A, B], [C, A, B], ["/models/0"]),
+    ([A, B], [C, B], ["/models", "/models/0"]),
+    ([A], [replace(A, provider="P")], ["/models", "/models/0"]),
+    ([A], [replace(A, type="image")], ["/models", "/models/0"]),
+    ([A, B], [A, replace(B, key=A.key)], ["/models/1/apiKeyEncrypted"]),
+    ([A], [replace(A, key=StoredKey("kid", "second"))], ["/models/0/apiKeyEncrypted"]),
+    ([A], [replace(A, key=None)], ["/models/0/apiKeyEncrypted"]),
+    ([A], [replace(A, is_paid=False)], ["/models/0/isPaid"]),
+    (
+        [A, B, C],
+        [C, replace(A, key=None, is_paid=False), D],
+        ["/models", "/models/1/apiKeyEncrypted", "/models/1/isPaid", "/models/2"],
+    ),
+]
+
+
+@pytest.mark.parametrize(("before", "after", "pointers"), CHANGES)
+def test_a_change_is_told_by_its_place(
+    before: list[ModelEntry], after: list[ModelEntry], pointers: list[str]
+) -> None:
+    old, new = AIConfig(tuple(before), "p", "r1"), AIConfig(tuple(after), "p", "r2")
+    assert changed_pointers(old, new) == pointers
+    assert changed_pointers(old, replace(new, system_prompt="x")) == [*pointers, "/system_prompt"]
