@@ -26,10 +26,13 @@ DEMO = [
 # It asks for this Python.
 CATALOG = ['genai-prices>=0.2; python_version >= "3.11"']
 METRICS = ["prometheus_client>=0.20"]
-SPEED = [
-    "jsonschema-rs>=0.52",  # the first that can be told to fetch nothing
-    "uvloop>=0.18; platform_python_implementation == 'CPython'",  # the first with run()
-]
+SPEED = ["uvloop>=0.18; platform_python_implementation == 'CPython'"]  # the first with run()
+# Where it has wheels; without it jsonschema alone decides.
+FAST_VALIDATION = (
+    "jsonschema-rs>=0.52; "  # the first that can be told to fetch nothing
+    "platform_python_implementation == 'CPython' and "
+    "platform_machine in 'x86_64 aarch64 arm64 AMD64'"
+)
 TEST = [
     *CATALOG,
     *DEMO,
@@ -148,6 +151,7 @@ setup(
         "idna>=3.7",  # the first whose work on a long label is bounded
         "joserfc>=1.7.2",  # the first that takes base64url in its one spelling alone
         "jsonschema>=4.18",  # the first that takes a registry of referencing
+        FAST_VALIDATION,
         "motor>=3.7,<4",  # the first that takes a PyMongo past 4.9
         "pymongo>=4.13.2,<5",  # the first whose AsyncMongoClient connects beside the loop
         "referencing>=0.28.4",

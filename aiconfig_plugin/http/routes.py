@@ -13,6 +13,7 @@ from aiconfig_plugin.http.base import HTTPConfig
 from aiconfig_plugin.http.browser_files import StaticHandler, web_routes
 from aiconfig_plugin.http.challenge import WELL_KNOWN, metadata_url
 from aiconfig_plugin.http.operations import Access, Operation, Route
+from aiconfig_plugin.http.validation import compile_schemas
 
 OPENAPI_PATH = "/get/ai-model-config/openapi.json"
 
@@ -121,6 +122,7 @@ RESOURCE_METADATA = Route(WELL_KNOWN, StaticHandler, {"GET": Operation(Access.PU
 
 def url_specs(config: HTTPConfig, *, openapi: bytes, resource_metadata: bytes) -> list[URLSpec]:
     """Return the routes for an application; the two documents are JSON."""
+    compile_schemas()
     given = {OPENAPI_PATH: {"content": openapi}}
     specs = [
         _url_spec(config, config.prefix + route.path, route, **given.get(route.path, {}))

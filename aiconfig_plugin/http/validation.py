@@ -6,6 +6,7 @@ every detail here is made from the schema alone, for their messages repeat what 
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import re
@@ -47,6 +48,13 @@ def parse_submission(raw: bytes | bytearray) -> Submission:
         models=tuple(_submitted(entry) for entry in document["models"]),
         system_prompt=document["system_prompt"],
     )
+
+
+def compile_schemas() -> None:
+    """Do what the first body would have to wait for, with the event loop."""
+    with contextlib.suppress(SchemaViolation):
+        _fast_validator()
+        _check_schema({"models": [{}]})
 
 
 def _submitted(entry: Mapping[str, Any]) -> SubmittedEntry:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import http.client
 import json
+import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -15,6 +16,7 @@ from typing import Any
 from jsonschema import Draft202012Validator
 from tornado.httputil import HTTPHeaders
 
+from aiconfig_plugin.demo.mongod import free_port
 from tests.support.issuer import Issuer
 from tests.support.served import Served
 
@@ -60,8 +62,9 @@ class Document:
 class Target:
     """Sends requests over a connection of its own, and has every answer judged."""
 
-    def __init__(self, gateway: Served, issuer: Issuer) -> None:
+    def __init__(self, gateway: Served, issuer: Issuer, holds: Path) -> None:
         self.gateway = gateway
+        self._holds = holds
         self.auth = {user: issuer.auth(user)["Authorization"] for user in USERS}
         self.statuses: Counter[str] = Counter()
         self._connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=30)
@@ -99,6 +102,11 @@ class Target:
         self.statuses[f"{method} {status}"] += 1
         self.document.judge(method, path, status, HTTPHeaders(headers), body)
 
+    def holds(self) -> list[tuple[float, str]]:
+        """The seconds for which callbacks held the loop, with what they were."""
+        lines = self._holds.read_text().splitlines() if self._holds.exists() else []
+        return [(float(line.partition(" ")[0]), line) for line in lines]
+
     @property
     def count(self) -> int:
         return self.statuses.total()
@@ -117,10 +125,13 @@ def fuzzed(mongodb_uri: str, database: str, data: Path) -> Iterator[Target]:
         return issuer
 
     issuer = asyncio.run_coroutine_threadsafe(start(), loop).result()
-    gateway = Served(mongodb_uri, database, data, issuer.url)
+    port = free_port()
+    script = Path(__file__).with_name("watched.py")
+    command = [sys.executable, str(script), str(data / "holds"), "--port", str(port)]
+    gateway = Served(mongodb_uri, database, data, issuer.url, port=port, command=command)
     try:
         gateway.start()
-        target = Target(gateway, issuer)
+        target = Target(gateway, issuer, data / "holds")
         yield target
         target._connection.close()
     finally:

@@ -53,7 +53,7 @@ bodies = (
 
 
 @given(route=st.sampled_from(WRITES), body=bodies, ascii_only=st.booleans())
-@share(45)
+@share(40)
 def test_any_json_is_stored_or_refused(
     target: Target, route: tuple[str, str], body: Any, ascii_only: bool
 ) -> None:
@@ -78,6 +78,20 @@ HURTFUL = {
     "10 MB in one string": b'{"system_prompt": "' + b"x" * 10_000_000 + b'", "models": []}',
     "white space alone": b" " * 1_000_000,
     "nothing": b"",
+    "many lists": b'{"models": [' + b"[]," * 340_000 + b'[]], "system_prompt": ""}',
+    "many numbers": b"[" + b"0," * 520_000 + b"0]",
+    "many deep lists": b"[" + b",".join([b"[" * 31 + b"]" * 31] * 16_000) + b"]",
+    "long numbers": b"[" + b",".join([b"1" * 4299] * 240) + b"]",
+    "many members and violations": (
+        b'{"models": ['
+        + b",".join([b'{"type": "", "model": 1, "x": 1}'] * 100)
+        + b"], "
+        + b",".join(b'"%05x": 0' % n for n in range(70_000))
+        + b"}"
+    ),
+    "violations of a megabyte": json.dumps(
+        {"models": [{"provider": " " * 5000, "type": "A" * 5000, "isPaid": 1}] * 100}
+    ).encode(),
 }
 
 
@@ -112,13 +126,59 @@ headers = st.dictionaries(
 
 
 @given(route=st.sampled_from(ROUTES), headers=headers)
-@share(15)
+@share(12)
 def test_any_headers_are_taken_or_refused(
     target: Target, route: tuple[str, str], headers: dict[str, str]
 ) -> None:
     body = b'{"models": [], "system_prompt": ""}' if route in WRITES else None
     encoded = {name: value.strip().encode("latin-1") for name, value in headers.items()}
     target.send(*route, headers={**JSON, **encoded}, body=body)
+
+
+# Long runs, nested quotes, repeated separators: what makes a pattern or a loop go back and forth.
+units = st.sampled_from(
+    [" ", "\t", '"', "'", ",", ", ", ";", "=", "\\", '\\"', 'W/', 'W/"', '"a",', '"a" ', "a", "a.",
+     ".", "eyJ", "eyJ.", "sk-", "Bearer ", "a=", "%", "%22", "-_", "A" * 40 + " ", "\x80", "\xff"]
+)  # fmt: skip
+
+
+def runs(longest: int) -> st.SearchStrategy[str]:
+    """Texts of up to ``longest`` characters that are one unit many times, with something around."""
+    edges = st.sampled_from(["", "a", '"', "W/", "eyJ", "sk-", "a.", "Bearer ", ","])
+    return st.builds(
+        lambda before, unit, part, after: (
+            before + unit * (part * (longest - 20) // 100 // len(unit)) + after
+        ),
+        edges, units, st.integers(1, 100), edges,
+    )  # fmt: skip
+
+
+@given(
+    route=st.sampled_from(ROUTES),
+    header=st.sampled_from(
+        ["If-Match", "If-None-Match", "Content-Type", "Content-Encoding", "Authorization", "Origin",
+         "Cookie", "Accept", "X-Consumed-Content-Encoding"]
+    ),
+    value=runs(60_000),
+)  # fmt: skip
+@share(5)
+def test_headers_of_adverse_shape(
+    target: Target, route: tuple[str, str], header: str, value: str
+) -> None:
+    body = b'{"models": [], "system_prompt": ""}' if route in WRITES else None
+    sent: dict[str, str | bytes] = {**JSON, header: value.strip().encode("latin-1")}
+    target.send(*route, headers=sent, body=body)
+
+
+@given(route=st.sampled_from(WRITES), key=runs(8192), members=st.integers(1, 100))
+@share(5)
+def test_keys_of_adverse_shape(
+    target: Target, route: tuple[str, str], key: str, members: int
+) -> None:
+    entry = {"provider": "p", "type": "t", "isPaid": False, "apiKeyEncrypted": key[:8192]}
+    models = [{**entry, "model": f"m{n}"} for n in range(members)]
+    body = json.dumps({"models": models, "system_prompt": key}).encode()
+    target.send(*route, headers=JSON, body=body)
 
 
 includes = st.sampled_from(["apiKeyEncrypted", "keyState", "apikeyencrypted", "", ",", "%2C"])
@@ -137,7 +197,7 @@ query_text = st.text(
         max_size=4,
     ),
 )
-@share(18)
+@share(16)
 def test_any_query_is_taken_or_refused(
     target: Target, route: tuple[str, str], pairs: list[tuple[str, str]]
 ) -> None:

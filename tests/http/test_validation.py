@@ -281,3 +281,10 @@ def test_a_twice_given_member_is_not_named() -> None:
     with pytest.raises(MalformedJSON) as caught:
         read_json(f'{{"{MARK}":1,"{MARK}":2}}'.encode())
     assert_nothing_is_repeated(caught.value)
+
+
+def test_the_first_body_waits_for_no_compilation(monkeypatch: pytest.MonkeyPatch) -> None:
+    validation.compile_schemas()
+    monkeypatch.setattr(validation, "load_schema", None)
+    with pytest.raises(SchemaViolation):
+        parse_submission(b"{}")

@@ -274,7 +274,7 @@ async def test_a_key_is_in_no_traceback_of_an_unexpected_error(
     if where == "service":
         monkeypatch.setattr("aiconfig_plugin.keys.vault.stored_jwe.encrypt", broken)
     if where == "parse":
-        monkeypatch.setattr("aiconfig_plugin.plugin.parse_submission", broken)
+        monkeypatch.setattr("aiconfig_plugin.http.handlers.parse_submission", broken)
     with everything_logged(heard):
         gateway = await make_gateway(
             authenticate=authenticate, app_settings={"serve_traceback": True}

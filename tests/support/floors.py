@@ -16,5 +16,9 @@ def floor(requirement: str) -> str:
 
 
 if __name__ == "__main__":
-    required = [line for line in metadata.requires("aiconfig-plugin") or () if ";" not in line]
+    required = [
+        line.partition(";")[0].strip()
+        for line in metadata.requires("aiconfig-plugin") or ()
+        if "extra ==" not in line
+    ]
     Path(sys.argv[1]).write_text("\n".join(map(floor, required)) + "\n", encoding="utf-8")
