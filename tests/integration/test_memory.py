@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import secrets
 import socket
 import sys
 from collections.abc import Iterator
@@ -12,56 +13,50 @@ from typing import Any
 from urllib.request import Request, urlopen
 
 import pytest
+from pymongo import MongoClient
 
-from aiconfig_plugin.demo.mongod import free_port
-from aiconfig_plugin.keys.keyring_file import create_keyring
 from tests.support.gateway import (
-    BOTH,
     CREATE_PATH,
     DELETE_PATH,
     MIB,
+    OPAQUE,
     READ_PATH,
     UPDATE_PATH,
     body,
     entry,
 )
-from tests.support.processes import (
-    Program,
-    aiconfig,
-    authorization_server,
-    environment,
-    program,
-    settings_for,
-)
+from tests.support.issuer import BOTH
+from tests.support.processes import authorization_server
+from tests.support.served import Served
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's /proc")
 
 UPLOAD = 1024 * MIB
 PIECE = 64 * 1024
+PATHS = {"POST": CREATE_PATH, "PUT": UPDATE_PATH, "DELETE": DELETE_PATH, "GET": READ_PATH}
 
 
-class Served:
+class Measured:
     """A gateway that is a process of its own, and a user's token for it."""
 
-    def __init__(self, process: Program, port: int, token: str) -> None:
-        self.process = process
-        self.port = port
+    def __init__(self, served: Served, token: str) -> None:
+        self.served = served
         self.token = token
 
-    def resident(self, line: str = "VmRSS") -> float:
-        """MiB of resident memory now, or with ``VmHWM`` its highest."""
-        status = Path(f"/proc/{self.process.pid}/status").read_text()
-        found = re.search(rf"^{line}:\s+(\d+) kB$", status, re.MULTILINE)
+    def peak(self) -> float:
+        """MiB of resident memory at the most."""
+        status = Path(f"/proc/{self.served.pid}/status").read_text()
+        found = re.search(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)
         assert found
         return int(found[1]) / 1024
 
-    def forget_the_highest(self) -> None:
+    def forget_the_peak(self) -> None:
         # Linux, proc_pid_clear_refs(5): 5 resets the peak resident set size.
-        Path(f"/proc/{self.process.pid}/clear_refs").write_text("5")
+        Path(f"/proc/{self.served.pid}/clear_refs").write_text("5")
 
     def call(self, method: str, path: str, sent: Any = None) -> int:
         request = Request(
-            f"http://127.0.0.1:{self.port}{path}",
+            f"http://127.0.0.1:{self.served.port}{path}",
             method=method,
             data=None if sent is None else json.dumps(sent).encode(),
             headers={"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"},
@@ -70,20 +65,18 @@ class Served:
             status: int = answer.status
             return status
 
-    def upload(self, method: str, path: str, *headers: str, pieces: Iterator[bytes]) -> int:
+    def upload(self, method: str, header: str, piece: bytes) -> int:
         """Send pieces until the server cuts the connection; return how many bytes it took."""
         lines = [
-            f"{method} {path} HTTP/1.1",
-            f"Host: 127.0.0.1:{self.port}",
-            f"Authorization: Bearer {self.token}",
-            "Content-Type: application/json",
-            *headers,
+            *(f"{method} {PATHS[method]} HTTP/1.1", f"Host: 127.0.0.1:{self.served.port}"),
+            *(f"Authorization: Bearer {self.token}", "Content-Type: application/json", header),
         ]
         sent = 0
-        with socket.create_connection(("127.0.0.1", self.port), timeout=30) as connection:
+        address = ("127.0.0.1", self.served.port)
+        with socket.create_connection(address, timeout=30) as connection:
             connection.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
             try:
-                for piece in pieces:
+                while sent < UPLOAD:
                     connection.sendall(piece)
                     sent += len(piece)
             except ConnectionError:
@@ -91,41 +84,38 @@ class Served:
         return sent
 
 
-@pytest.fixture
-def served(mongod: Any, database_name: str, tmp_path: Path) -> Iterator[Served]:
-    create_keyring(tmp_path / "keyring.json")
+@pytest.fixture(scope="module")
+def gateway(mongod: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Measured]:
+    database = f"aiconfig_test_{secrets.token_hex(6)}"
     with authorization_server() as server:
-        settings = settings_for(server, mongod.uri, database_name, tmp_path / "keyring.json")
-        port = free_port()
-        command = [aiconfig(), "serve", "--port", str(port)]
-        with program(command, environment(**settings), tmp_path / "serve") as process:
-            process.wait_for("listens")
-            yield Served(process, port, server.issue("alice", BOTH)["access_token"])
+        folder = tmp_path_factory.mktemp("gateway")
+        served = Served(mongod.uri, database, folder, server.issuer)
+        served.start()
+        try:
+            measured = Measured(served, server.issue("alice", BOTH)["access_token"])
+            measured.call("POST", CREATE_PATH, body(entry(key=OPAQUE)))
+            yield measured
+        finally:
+            served.stop()
+            with MongoClient[dict[str, Any]](mongod.uri) as client:
+                client.drop_database(database)
 
 
-def test_an_idle_gateway_stays_small(served: Served) -> None:
-    assert served.resident() < 120
-    served.call("POST", CREATE_PATH, body(entry(key="b3BhcXVl")))
-    served.call("GET", f"{READ_PATH}?include=apiKeyEncrypted")
-    assert served.resident() < 120
+def test_an_idle_gateway_stays_small(gateway: Measured) -> None:
+    gateway.call("GET", f"{READ_PATH}?include=apiKeyEncrypted")
+    assert gateway.peak() < 120
 
 
 @pytest.mark.parametrize("framing", ["length", "chunked"])
-@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "GET"])
-def test_an_upload_of_a_gibibyte_is_not_kept(served: Served, framing: str, method: str) -> None:
-    path = {"POST": CREATE_PATH, "PUT": UPDATE_PATH, "DELETE": DELETE_PATH, "GET": READ_PATH}
-    served.call("POST", CREATE_PATH, body(prompt="x" * 30_000))
-    served.call("PUT", UPDATE_PATH, body(prompt="y" * 30_000))
-    served.call("GET", READ_PATH)
-    piece = b" " * PIECE
-    if framing == "length":
-        header = f"Content-Length: {UPLOAD}"
-    else:
+@pytest.mark.parametrize("method", PATHS)
+def test_an_upload_of_a_gibibyte_is_not_kept(gateway: Measured, framing: str, method: str) -> None:
+    gateway.call("PUT", UPDATE_PATH, body(prompt="y" * 30_000))
+    gateway.call("GET", READ_PATH)
+    header, piece = f"Content-Length: {UPLOAD}", b" " * PIECE
+    if framing == "chunked":
         header, piece = "Transfer-Encoding: chunked", b"%x\r\n%s\r\n" % (PIECE, piece)
-    served.forget_the_highest()
-    before = served.resident()
-    pieces = (piece for _ in range(UPLOAD // PIECE))
-    taken = served.upload(method, path[method], header, pieces=pieces)
-    assert taken < UPLOAD
-    assert served.resident("VmHWM") - before <= 4
-    assert served.call("GET", READ_PATH) == 200
+    gateway.forget_the_peak()
+    before = gateway.peak()
+    assert gateway.upload(method, header, piece) < UPLOAD
+    assert gateway.peak() - before <= 4
+    assert gateway.call("GET", READ_PATH) == 200
