@@ -105,6 +105,14 @@ def test_a_stored_key_that_comes_back_is_kept_as_it_is() -> None:
     assert accept(VAULT, stored.jwe) == stored
 
 
+def test_an_old_copy_of_a_stored_key_is_encrypted_with_the_primary() -> None:
+    old = accept(vault("old"), OPAQUE)
+    rotated = vault("old", "new", primary="new")
+    again = accept(rotated, old.jwe)
+    assert (again.kid, header(again)["kid"]) == ("new", "new")
+    assert (opened(rotated, again), rotated.form(again)) == (OPAQUE, "opaque")
+
+
 MOVES = {
     "another subject": (Owner(ALICE.issuer, "bob"), "OpenAI"),
     "another issuer": (Owner("https://other.example", ALICE.subject), "OpenAI"),
