@@ -371,3 +371,107 @@ def test_members_that_the_page_does_not_show_survive_a_save(element: ElementPage
     kept, renamed = element.run("() => server.stored.alice.models")
     assert kept == {**GPT, **hidden, "key": "stored"}
     assert renamed == {**other, "model": "gpt-5"}
+
+
+def elsewhere(element: ElementPage, prompt: str = "From elsewhere.") -> None:
+    element.store({**GPT, "key": "stored"}, prompt=prompt)
+
+
+def test_a_deletion_of_settings_that_were_changed_is_refused(saved: ElementPage) -> None:
+    elsewhere(saved)
+    delete(saved)
+    expect(saved.alert).to_contain_text("Nothing was deleted.")
+    expect(saved.button("Save mine")).to_have_count(0)
+    expect(saved.prompt).to_have_value("Be verbose.")
+    saved.button("Show saved version").click()
+    expect(saved.prompt).to_have_value("From elsewhere.")
+    elsewhere(saved, "Once more.")
+    delete(saved)
+    saved.button("Delete anyway").click()
+    expect(saved.page.get_by_text("No models yet.")).to_be_visible()
+
+
+def test_going_back_to_mine_keeps_what_was_edited_meanwhile(saved: ElementPage) -> None:
+    elsewhere(saved)
+    saved.button("Save changes").click()
+    saved.button("Use saved version").click()
+    saved.prompt.fill("Edited after that.")
+    saved.button("Go back to mine").click()
+    expect(saved.prompt).to_have_value("Be verbose.")
+    saved.button("Use saved version").click()
+    expect(saved.prompt).to_have_value("Edited after that.")
+
+
+@pytest.mark.parametrize(
+    ("respond", "shown"),
+    [
+        ("() => server.problem(422, 'schema-violation', { errors: null })", "Request failed"),
+        (
+            "() => server.problem(422, 'x', { errors: [{ pointer: '/models/0/constructor' }] })",
+            "Invalid value (/models/0/constructor).",
+        ),
+        (
+            "() => server.problem(422, 'x', { errors: [{ pointer: '/models/9/model' }, null] })",
+            "Invalid value (/models/9/model).",
+        ),
+        (
+            "() => new Response('null', { status: 400, headers: "
+            "{ 'Content-Type': 'application/problem+json' } })",
+            "Request failed",
+        ),
+    ],
+)
+def test_a_malformed_response_ends_in_a_notice(
+    saved: ElementPage, respond: str, shown: str
+) -> None:
+    intercept(saved, "PUT", respond)
+    saved.button("Save changes").click()
+    expect(saved.alert).to_contain_text(shown)
+    expect(saved.page.locator("[aria-busy=true]")).to_have_count(0)
+
+
+@pytest.mark.parametrize(
+    ("token", "shown"),
+    [
+        ("new Promise(() => {})", "The server is unreachable"),
+        ("Promise.reject(new Error('No network.'))", "No network."),
+        ("undefined", "Your session has ended"),
+    ],
+)
+def test_a_token_that_is_not_to_be_had_ends_in_a_notice(
+    element: ElementPage, token: str, shown: str
+) -> None:
+    element.run(f"() => {{ settings.client = makeClient(() => {token}, {{ timeout: 300 }}); }}")
+    expect(element.alert).to_contain_text(shown)
+    assert element.run("() => server.log") == []
+
+
+WORK = """async ({ act }) => {
+  const root = settings.shadowRoot;
+  let count = 0;
+  const observer = new MutationObserver((records) => { count += records.length; });
+  const all = { subtree: true, childList: true, attributes: true, characterData: true };
+  observer.observe(root, all);
+  if (act === "type") {
+    const field = root.querySelector("input[name=model]");
+    field.value += "x";
+    field.dispatchEvent(new Event("input", { bubbles: true }));
+  } else root.querySelector("button[title^=Move][title$=down]").click();
+  count += observer.takeRecords().length;
+  return count;
+}"""
+
+
+@pytest.mark.parametrize("act", ["type", "move"])
+def test_the_work_for_a_change_does_not_grow_with_the_models(
+    element: ElementPage, act: str
+) -> None:
+    counts = []
+    for size in (10, 100):
+        element.store(*({**GPT, "model": f"gpt-{n}"} for n in range(size)))
+        element.run("() => { settings.client = makeClient(); }")
+        expect(element.page.locator("ai-config-settings .entry")).to_have_count(size)
+        element.run(WORK, act=act)  # The first change of all shows "Unsaved changes".
+        counts.append(element.run(WORK, act=act))
+    assert abs(counts[1] - counts[0]) <= 2
+    assert counts[0] < 40
