@@ -1,13 +1,15 @@
 """Public files: the browser modules in ``web/``, cached for as long as their content is the same.
 
-Each file has two paths: what ``/web/<digest>/<name>`` answers never changes and is cached for a
-year, and ``/web/<name>`` leads there. A module leads there by exporting what that one exports: a
-redirect would make a second instance of it, for browsers know modules by the path asked for.
+``/web/<digest>/<name>`` is cached for a year and ``/web/<name>`` refers to it. A module does so by
+re-exporting: a redirect would create a second instance, because browsers identify modules by the
+requested path. Another digest than the present one is that of another version, which a gateway
+beside this one may run during an upgrade: the present file is served, and not cached.
 """
 
 from __future__ import annotations
 
 import functools
+import gzip
 import hashlib
 from collections.abc import Mapping
 from importlib import resources
@@ -39,22 +41,54 @@ class StaticHandler(BaseHandler):
         route: Route,
         content: bytes = b"",
         content_type: str = "application/json",
-        max_age: str = "300",
+        cache_control: str = "public, max-age=300",
         location: str | None = None,
     ) -> None:
         super().initialize(config, route)
         self._content = content
         self._content_type = content_type
-        self._max_age = max_age
+        self._cache_control = cache_control
         self._location = location
 
     async def get(self) -> None:
-        self.set_header("Cache-Control", f"public, max-age={self._max_age}")
+        self.set_header("Cache-Control", self._cache_control)
         self.set_header("Content-Type", self._content_type)
         if self._location is not None:
             self.set_header("Location", self._location)
             self.set_status(307)
         self.write(self._content)
+
+    head = get
+
+
+class WebFileHandler(BaseHandler):
+    """A browser module under a digest, ``present`` or another version's."""
+
+    def initialize(
+        self,
+        config: HTTPConfig,
+        route: Route,
+        content: bytes = b"",
+        content_type: str = "",
+        compressed: bytes = b"",
+        present: str = "",
+    ) -> None:
+        super().initialize(config, route)
+        self._content = content
+        self._content_type = content_type
+        self._compressed = compressed
+        self._present = present
+
+    async def get(self, digest: str) -> None:
+        is_present = digest == self._present
+        lifetime = "public, max-age=31536000, immutable" if is_present else "no-cache"
+        self.set_header("Cache-Control", lifetime)
+        self.set_header("Content-Type", self._content_type)
+        self.add_header("Vary", "Accept-Encoding")
+        is_compressed = "gzip" in self.request.headers.get("Accept-Encoding", "")
+        if is_compressed:
+            self.set_header("Content-Encoding", "gzip")
+        self.write(self._compressed if is_compressed else self._content)
 
     head = get
 
@@ -68,17 +102,19 @@ def web_routes() -> tuple[Route, ...]:
         content_type = _TYPES[name.rpartition(".")[2]]
         # Relative, so that it holds behind a proxy that puts a path in front.
         present = f"{digest}/{name}"
-        lead = (
+        lead: dict[str, Any] = (
             {"content": f'export * from "./{present}";\n'.encode()}
             if name.endswith(".js")
             else {"location": present}
         )
-        stable.append(_route(name, content_type=content_type, **lead))
-        forever = "31536000, immutable"
-        lasting.append(_route(present, content_type=content_type, content=content, max_age=forever))
+        lead.update(content_type=content_type, cache_control="no-cache")
+        stable.append(_route(name, StaticHandler, lead))
+        file = {"content": content, "content_type": content_type, "present": digest}
+        file["compressed"] = gzip.compress(content, mtime=0)
+        lasting.append(_route(f"{{digest}}/{name}", WebFileHandler, file))
     return (*stable, *lasting)
 
 
-def _route(path: str, **arguments: Any) -> Route:
+def _route(path: str, handler: type[BaseHandler], arguments: Mapping[str, Any]) -> Route:
     operations = {"GET": Operation(Access.PUBLIC)}
-    return Route(f"/web/{path}", StaticHandler, operations, label="/web", arguments=arguments)
+    return Route(f"/web/{path}", handler, operations, label="/web", arguments=arguments)

@@ -138,4 +138,5 @@ def url_specs(config: HTTPConfig, *, openapi: bytes, resource_metadata: bytes) -
 
 def _url_spec(config: HTTPConfig, path: str, route: Route, **own: Any) -> URLSpec:
     kwargs = {"config": config, "route": route, **route.arguments, **own}
-    return URLSpec(re.escape(path), route.handler, kwargs)
+    pattern = re.escape(path).replace(re.escape("{digest}"), "([0-9a-f]{16})")
+    return URLSpec(pattern, route.handler, kwargs)

@@ -180,6 +180,8 @@ def test_closing_the_log_in_window_changes_nothing(saved: User, context: Browser
     with context.expect_page() as opened:
         saved.button("Log in again").click()
     opened.value.close()
+    expect(saved.page.locator("#message")).to_contain_text("seems to be closed")
+    saved.button("Cancel").click()
     expect(saved.button("Log in again")).to_be_visible()
     expect(saved.prompt).to_have_value("Be verbose.")
 

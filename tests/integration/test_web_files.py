@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import gzip
 import re
+from importlib import resources
 
 import pytest
 
 from tests.support.gateway import Gateway
 
 NAMES = ("ai-config-client.js", "ai-config-settings.js", "ai-config-settings.css")
+WEB = {
+    file.name: file.read_bytes()
+    for file in (resources.files("aiconfig_plugin") / "web").iterdir()
+    if file.is_file()
+}
 TYPES = {"js": "text/javascript; charset=utf-8", "css": "text/css; charset=utf-8"}
 
 
@@ -17,7 +24,7 @@ async def test_a_stable_path_leads_to_one_that_is_cached_for_a_year(
     gateway: Gateway, name: str
 ) -> None:
     stable = await gateway.call("GET", f"/api/v1/web/{name}")
-    assert stable.headers["Cache-Control"] == "public, max-age=300"
+    assert stable.headers["Cache-Control"] == "no-cache"
     assert stable.headers["Content-Type"] == TYPES[name.rpartition(".")[2]]
     if name.endswith(".js"):
         assert stable.code == 200
@@ -34,19 +41,27 @@ async def test_a_stable_path_leads_to_one_that_is_cached_for_a_year(
         assert file.headers["X-Content-Type-Options"] == "nosniff"
 
 
-async def test_all_that_a_module_imports_is_served_beside_it(gateway: Gateway) -> None:
-    paths = set(gateway.routes())
-    modules = [path for path in paths if path.startswith("/api/v1/web/") and path.endswith(".js")]
-    for path in modules:
-        if path.count("/") == 5:
-            text = (await gateway.call("GET", path)).body.decode()
-            for name in re.findall(r'(?:from |new URL\()"\./([^"]+)"', text):
-                assert f"{path.rpartition('/')[0]}/{name}" in paths
+async def test_a_path_of_another_version_is_served_and_not_cached(gateway: Gateway) -> None:
+    """As during a rolling upgrade, when another gateway has named the path."""
+    path = "/api/v1/web/0123456789abcdef"
+    file = await gateway.call("GET", f"{path}/ai-config-client.js")
+    assert (file.code, file.headers["Cache-Control"]) == (200, "no-cache")
+    assert file.body == WEB["ai-config-client.js"]
+    assert (await gateway.call("GET", f"{path}/other.js")).code == 404
 
 
-async def test_the_files_name_no_address(gateway: Gateway) -> None:
-    """They ask for nothing but what lies beside them and what their host gives them."""
-    for path in gateway.routes():
-        if path.startswith("/api/v1/web/") and path.count("/") == 5:
-            text = (await gateway.call("GET", path)).body.decode()
-            assert "://" not in text.replace("http://www.w3.org/2000/svg", "")
+async def test_files_are_compressed_for_those_who_ask(gateway: Gateway) -> None:
+    path = f"/api/v1/web/0123456789abcdef/{NAMES[0]}"
+    headers = {"Accept-Encoding": "gzip"}
+    file = await gateway.client.fetch(
+        gateway.url + path, headers=headers, decompress_response=False
+    )
+    assert file.headers["Content-Encoding"] == "gzip"
+    assert "Accept-Encoding" in file.headers["Vary"]
+    assert gzip.decompress(file.body) == WEB[NAMES[0]]
+
+
+def test_the_files_refer_to_each_other_alone() -> None:
+    for text in map(bytes.decode, WEB.values()):
+        assert set(re.findall(r'(?:from |import |new URL\()"\./([^"]+)"', text)) <= set(WEB)
+        assert "://" not in text.replace("http://www.w3.org/2000/svg", "")

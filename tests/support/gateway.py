@@ -140,8 +140,9 @@ class Gateway:
         return User(self, self.auth(name))
 
     def routes(self) -> dict[str, URLSpec]:
-        """The plugin's routes by their path."""
-        specs = {spec.reverse(): spec for spec in self.plugin.handlers()}
+        """The plugin's routes with a fixed path, by that path."""
+        fixed = [spec for spec in self.plugin.handlers() if not spec.regex.groups]
+        specs = {spec.reverse(): spec for spec in fixed}
         return {path: spec for path, spec in specs.items() if path is not None}
 
     async def call(

@@ -32,6 +32,11 @@ async function call(path, body) {
   return fetch(path, { method: "POST", headers, body: body && JSON.stringify(body) });
 }
 
+async function showUser() {
+  const { user } = await (await call("/demo/who")).json();
+  byId("user").textContent = user;
+}
+
 async function show() {
   const loggedIn = session.isLoggedIn;
   for (const id of ["account", "settings", "use"]) byId(id).hidden = !loggedIn;
@@ -41,9 +46,7 @@ async function show() {
     settings.client = null;
     return;
   }
-  const { AIConfigClient } = await import(`${api}/web/ai-config-client.js`);
-  const { user } = await (await call("/demo/who")).json();
-  byId("user").textContent = user;
+  await showUser();
   settings.client = new AIConfigClient({ baseURL: api, getToken: () => session.getToken() });
 }
 
@@ -91,8 +94,20 @@ byId("ask").addEventListener("submit", (event) => {
 
 document.addEventListener("ai-config-unauthorized", (event) => {
   const { interactive, waitUntil } = /** @type {CustomEvent} */ (event).detail;
-  waitUntil(interactive ? session.logInBeside() : session.refresh());
+  if (!interactive) return waitUntil(session.refresh());
+  const closed = () =>
+    say("The log-in window seems to be closed. If it is not, finish the log-in there.");
+  say("");
+  waitUntil(logInBeside(closed));
 });
+
+/** @param {() => void} closed */
+async function logInBeside(closed) {
+  const renewed = await session.logInBeside(closed);
+  say("");
+  if (renewed) await showUser();
+  return renewed;
+}
 
 /** @param {unknown} error */
 function report(error) {
@@ -101,5 +116,5 @@ function report(error) {
 }
 
 await session.handleRedirect().catch(report);
-await import(`${api}/web/ai-config-settings.js`);
+const { AIConfigClient } = await import(`${api}/web/ai-config.js`);
 await show().catch(report);

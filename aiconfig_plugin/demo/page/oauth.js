@@ -2,6 +2,9 @@
 // Tokens are kept in memory only; state and verifier are in session storage during the redirect.
 
 const FLOW = "oauth-flow";
+// Begins the state of a log-in in a separate window, which passes the response on.
+const BESIDE = "beside.";
+const CHANNEL = "oauth-response";
 // Renew tokens before they expire.
 const LEEWAY_SECONDS = 30;
 
@@ -16,6 +19,8 @@ export class Session {
   #tokens = null;
   /** @type {Promise<boolean> | null} */
   #refreshing = null;
+  /** Ends the wait for the window of an earlier `logInBeside`. */
+  #stopWaiting = () => {};
 
   /** @param {{issuer: string, clientId: string, scope: string}} options */
   constructor({ issuer, clientId, scope }) {
@@ -39,13 +44,19 @@ export class Session {
     location.assign(await this.#authorizationURL());
   }
 
-  /** Log in in a separate window, so that this page keeps its state. True on success. */
-  async logInBeside() {
+  /**
+   * Log in in a separate window, so that this page keeps its state. True on success.
+   *
+   * @param {() => void} closed called when the window seems to be closed. It may still be open: if
+   *   the authorization server sends Cross-Origin-Opener-Policy, its window looks closed from here
+   */
+  async logInBeside(closed) {
     const opened = window.open("", "log-in", "popup,width=480,height=720");
-    if (!opened) return false;
-    opened.location.assign(await this.#authorizationURL());
-    const answer = await answerFrom(opened);
-    return answer !== null && this.#finish(answer);
+    if (!opened) throw new Error("The browser blocked the log-in window. Allow it and try again.");
+    this.#stopWaiting();
+    const response = this.#responseFrom(opened, closed);
+    opened.location.assign(await this.#authorizationURL(BESIDE));
+    return this.#finish(await response);
   }
 
   /**
@@ -53,34 +64,70 @@ export class Session {
    * `logInBeside` the response is passed to the page that opened it.
    */
   async handleRedirect() {
-    const answer = new URLSearchParams(location.search);
-    if (!answer.has("state")) return false;
+    const response = new URLSearchParams(location.search);
+    if (!response.has("state")) return false;
     history.replaceState(null, "", location.pathname);
-    if (window.opener) {
-      window.opener.postMessage({ answer: answer.toString() }, location.origin);
+    if (response.get("state")?.startsWith(BESIDE)) {
+      // Not through window.opener, which Cross-Origin-Opener-Policy removes.
+      new BroadcastChannel(CHANNEL).postMessage(response.toString());
       window.close();
       return false;
     }
-    return this.#finish(answer);
+    return this.#finish(response);
   }
 
   /** Renew the access token with the refresh token. False if that is not possible. */
   async refresh() {
-    this.#refreshing ??= this.#refresh().finally(() => (this.#refreshing = null));
-    return this.#refreshing;
+    if (this.#refreshing) return this.#refreshing;
+    const refreshing = this.#refresh().finally(() => {
+      if (this.#refreshing === refreshing) this.#refreshing = null;
+    });
+    this.#refreshing = refreshing;
+    return refreshing;
   }
 
   /** Drop the tokens and revoke them at the authorization server (RFC 7009). */
   async logOut() {
     const token = this.#tokens?.refresh_token ?? this.#tokens?.access_token;
     this.#tokens = null;
+    this.#refreshing = null;
+    this.#stopWaiting();
     const { revocation_endpoint } = await this.#discover();
     if (token) await this.#post(revocation_endpoint, { token });
   }
 
-  async #authorizationURL() {
+  /**
+   * Wait for the response that the log-in window passes on.
+   *
+   * @param {Window} opened
+   * @param {() => void} closed
+   * @returns {Promise<URLSearchParams>}
+   */
+  #responseFrom(opened, closed) {
+    return new Promise((resolve) => {
+      const channel = new BroadcastChannel(CHANNEL);
+      const watch = setInterval(() => {
+        if (!opened.closed) return;
+        clearInterval(watch);
+        closed();
+      }, 500);
+      this.#stopWaiting = () => {
+        clearInterval(watch);
+        channel.close();
+      };
+      channel.onmessage = ({ data }) => {
+        const response = new URLSearchParams(data);
+        // Another tab may be logging in as well.
+        if (response.get("state") !== readFlow().state) return;
+        this.#stopWaiting();
+        resolve(response);
+      };
+    });
+  }
+
+  async #authorizationURL(prefix = "") {
     const { authorization_endpoint } = await this.#discover();
-    const [state, verifier] = [random(), random()];
+    const [state, verifier] = [prefix + random(), random()];
     sessionStorage.setItem(FLOW, JSON.stringify({ state, verifier }));
     const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(verifier));
     const query = new URLSearchParams({
@@ -97,7 +144,7 @@ export class Session {
 
   /** @param {URLSearchParams} answer */
   async #finish(answer) {
-    const { state, verifier } = JSON.parse(sessionStorage.getItem(FLOW) ?? "{}");
+    const { state, verifier } = readFlow();
     sessionStorage.removeItem(FLOW);
     // RFC 6749 section 10.12, RFC 9207 section 2.4.
     if (!state || answer.get("state") !== state || answer.get("iss") !== this.#issuer) {
@@ -123,12 +170,17 @@ export class Session {
 
   /** @param {Record<string, string>} grant */
   async #request(grant) {
+    const before = this.#tokens;
     const { token_endpoint } = await this.#discover();
     const response = await this.#post(token_endpoint, grant);
     if (!response.ok) return false;
     const reply = await response.json();
+    // The user has logged out, or in, in the meantime.
+    if (this.#tokens !== before) return false;
     const lifetime = reply.expires_in ?? 3600;
-    this.#tokens = { ...reply, expiresAt: Date.now() + (lifetime - LEEWAY_SECONDS) * 1000 };
+    const expiresAt = Date.now() + (lifetime - LEEWAY_SECONDS) * 1000;
+    // A server that does not rotate refresh tokens need not send one again.
+    this.#tokens = { refresh_token: before?.refresh_token, ...reply, expiresAt };
     return true;
   }
 
@@ -157,25 +209,9 @@ async function discover(issuer) {
   return metadata;
 }
 
-/**
- * Wait for the response from the log-in window; null if it is closed before.
- * @param {Window} opened
- * @returns {Promise<URLSearchParams | null>}
- */
-function answerFrom(opened) {
-  return new Promise((resolve) => {
-    const done = (/** @type {URLSearchParams | null} */ answer) => {
-      clearInterval(watch);
-      window.removeEventListener("message", receive);
-      resolve(answer);
-    };
-    const receive = (/** @type {MessageEvent} */ { origin, source, data }) => {
-      if (origin !== location.origin || source !== opened) return;
-      done(new URLSearchParams(data.answer));
-    };
-    const watch = setInterval(() => opened.closed && done(null), 500);
-    window.addEventListener("message", receive);
-  });
+/** @returns {{state?: string, verifier: string}} */
+function readFlow() {
+  return JSON.parse(sessionStorage.getItem(FLOW) ?? "{}");
 }
 
 function redirectURI() {

@@ -1,0 +1,18 @@
+// The client and the element, in one module: a page that imports this one gets all of one version.
+
+export * from "./ai-config-client.js";
+export * from "./ai-config-settings.js";
+
+// All at once, so that the browser does not find them one after the other.
+import "./ai-config-conflict.js";
+import "./ai-config-connection.js";
+import "./ai-config-dom.js";
+import "./ai-config-draft.js";
+import "./ai-config-entry.js";
+import "./ai-config-error.js";
+import "./ai-config-list.js";
+import "./ai-config-login.js";
+import "./ai-config-notice.js";
+import "./ai-config-seal.js";
+import "./ai-config-view.js";
+import "./ai-config-violations.js";
