@@ -44,8 +44,9 @@ class InMemoryRepository:
         if_match: Collection[str] | None = None,
     ) -> Replaced:
         before = self._current(owner, if_match)
-        self._stored[owner] = after = config.keeping_keys_of(before, keep)
-        return Replaced(before, after)
+        keys = {entry.identity: entry.key for entry in before.models}
+        self._stored[owner] = after = config.with_keys(keys, keep)
+        return Replaced(after, lambda: before)
 
     async def delete(self, owner: Owner, *, if_match: Collection[str] | None = None) -> AIConfig:
         before = self._current(owner, if_match)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -41,10 +41,15 @@ class Rewrapping:
 
 @dataclass(frozen=True)
 class Replaced:
-    """What one atomic write found and what it stored, kept keys included."""
+    """What one atomic write stored, kept keys included, and what it replaced."""
 
-    before: AIConfig
     after: AIConfig
+    decode_before: Callable[[], AIConfig]
+    """Only the audit trail asks for it: a large one takes as long as the rest of the write."""
+
+    @property
+    def before(self) -> AIConfig:
+        return self.decode_before()
 
 
 class Repository(Protocol):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any, Final, TypeAlias
 
-from aiconfig_plugin.domain import AIConfig, ModelEntry, Owner, StoredKey
+from aiconfig_plugin.domain import AIConfig, Identity, ModelEntry, Owner, StoredKey
 
 Document: TypeAlias = dict[str, Any]
 
@@ -106,13 +106,20 @@ def to_config(document: Document) -> AIConfig:
     )
 
 
-def replacement(document: Document, keep: Collection[int]) -> Document:
+def to_keys(document: Document) -> dict[Identity, StoredKey]:
+    """Return the stored keys alone, by what no two entries share."""
+    return {
+        (entry["provider"], entry["type"], entry["model"]): StoredKey(**entry["key"])
+        for entry in document["models"]
+        if "key" in entry
+    }
+
+
+def keeping_keys(document: Document, keep: Collection[int]) -> Document:
     """Return the expression that makes ``document``, with the kept keys out of the old one.
 
     All that a user wrote is inside ``$literal``; elsewhere "$models" would be read as a field.
     """
-    if not keep:
-        return {"$literal": document}
     keeping = frozenset(keep)
     entries = [
         {"entry": entry, "keeps": position in keeping, "at": position}

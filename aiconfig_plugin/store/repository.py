@@ -26,10 +26,11 @@ from aiconfig_plugin.store.connection import Address, Connection
 from aiconfig_plugin.store.documents import (
     COLLECTION,
     Document,
+    keeping_keys,
     owner_id,
-    replacement,
     to_config,
     to_document,
+    to_keys,
     to_owner,
 )
 from aiconfig_plugin.store.migration import migrate
@@ -144,22 +145,31 @@ class MongoRepository:
         keep: Collection[int] = (),
         if_match: Collection[str] | None = None,
     ) -> Replaced:
-        update = [{"$replaceWith": replacement(to_document(owner, config), keep)}]
-        before = await self._change(
-            lambda query: self._collection.find_one_and_update(query, update), owner, if_match
-        )
-        return Replaced(before, config.keeping_keys_of(before, keep))
+        document = to_document(owner, config)
+        collection = self._collection
+        if keep:
+            pipeline = [{"$replaceWith": keeping_keys(document, keep)}]
+            before = await self._change(
+                lambda query: collection.find_one_and_update(query, pipeline), owner, if_match
+            )
+            config = config.with_keys(to_keys(before), keep)
+        else:
+            before = await self._change(
+                lambda query: collection.find_one_and_replace(query, document), owner, if_match
+            )
+        return Replaced(config, lambda: to_config(before))
 
     async def delete(self, owner: Owner, *, if_match: Collection[str] | None = None) -> AIConfig:
-        return await self._change(self._collection.find_one_and_delete, owner, if_match)
+        before = await self._change(self._collection.find_one_and_delete, owner, if_match)
+        return to_config(before)
 
     async def _change(
         self,
         change: Callable[[Document], Awaitable[Document | None]],
         owner: Owner,
         if_match: Collection[str] | None,
-    ) -> AIConfig:
-        """Return the configuration that was changed, or raise why there was none.
+    ) -> Document:
+        """Return the document as it was before the change, or raise why there was none.
 
         A write that changes nothing is answered without asking the majority, so its word alone
         may be that of a primary that was deposed.
@@ -170,7 +180,7 @@ class MongoRepository:
                 with self._writing():
                     before = await change(query)
                 if before is not None:
-                    return to_config(before)
+                    return before
                 found = await self._find_current(owner)
                 if found is None:
                     raise ConfigNotFound
