@@ -467,7 +467,7 @@ def test_every_command_of_the_demo_does_what_it_says_also_after_a_restart(
     need("curl")
     data = tmp_path / "data"
     command = [aiconfig(), "demo", "--port", str(port), "--data", str(data)]
-    for start in ("first", "second"):
+    for start, number in (("first", signal.SIGINT), ("second", signal.SIGTERM)):
         with program(command, environment(), tmp_path / start) as demo:
             printed = commands(demo.wait_for("Ctrl-C"))
             promised = {title: int(re.findall(r"\((\d{3})", title)[0]) for title in printed}
@@ -484,11 +484,11 @@ def test_every_command_of_the_demo_does_what_it_says_also_after_a_restart(
                 assert page.status == 200
             mongod = int((data / "mongodb" / "mongod.lock").read_text())
             assert is_running(mongod)
-            assert demo.end(signal.SIGINT) == 0
+            assert demo.end(number) == 0
             assert not is_running(mongod)
             assert "Traceback" not in demo.err
-    for number in (port, port + 1):
-        with socket.create_server(("127.0.0.1", number)):
+    for each in (port, port + 1):
+        with socket.create_server(("127.0.0.1", each)):
             pass
 
 
@@ -500,13 +500,3 @@ def test_the_demo_says_that_a_port_is_taken_and_leaves_nothing(
         done = run("demo", "--port", str(port), "--data", str(tmp_path / "data"))
     assert_one_line(done, str(port + offset), "--port")
     assert not (tmp_path / "data").exists()
-
-
-def test_the_demo_ends_what_it_started_when_it_is_stopped_early(tmp_path: Path, port: int) -> None:
-    data = tmp_path / "data"
-    command = [aiconfig(), "demo", "--port", str(port), "--data", str(data)]
-    with program(command, environment(), tmp_path / "demo") as demo:
-        demo.wait_for("Ctrl-C")
-        mongod = int((data / "mongodb" / "mongod.lock").read_text())
-        assert demo.end(signal.SIGTERM) == 0
-        assert not is_running(mongod)
