@@ -20,6 +20,13 @@ _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 
 class Metrics:
     """Counts nothing: what is there without ``prometheus_client``."""
 
+    content_type: str | None = None
+    """The media type of :meth:`expose`; None where there is nothing to expose."""
+
+    def expose(self) -> bytes:
+        """Return the metrics in the format that Prometheus scrapes."""
+        return b""
+
     def request(self, route: str, status: int, seconds: float) -> None:
         """Count an answered request; ``route`` is a path of the routes, without the prefix."""
 
@@ -34,6 +41,8 @@ class PrometheusMetrics(Metrics):
     """Counts in collectors of ``prometheus_client``, registered in ``registry``."""
 
     def __init__(self, client: Any, registry: Any) -> None:
+        self.content_type = client.CONTENT_TYPE_LATEST
+        self._generate = functools.partial(client.generate_latest, registry)
         requests = client.Counter(
             "aiconfig_requests", "Requests that were answered.", ["route", "status"],
             registry=registry,
@@ -61,6 +70,9 @@ class PrometheusMetrics(Metrics):
             "aiconfig_introspection_call_seconds", "How long such a call took.",
             registry=registry, buckets=_BUCKETS,
         )  # fmt: skip
+
+    def expose(self) -> bytes:
+        return bytes(self._generate())
 
     def request(self, route: str, status: int, seconds: float) -> None:
         self._requests(route, status).inc()

@@ -111,7 +111,9 @@ async def test_two_plugins_in_one_process_share_the_collectors(
 
 def test_collectors_can_be_made_for_another_registry() -> None:
     registry = CollectorRegistry()
-    PrometheusMetrics(prometheus_client, registry).lookup("hit")
+    metrics = PrometheusMetrics(prometheus_client, registry)
+    metrics.lookup("hit")
+    assert b'aiconfig_introspection_lookups_total{result="hit"} 1.0' in metrics.expose()
     assert registry.get_sample_value("aiconfig_introspection_lookups_total", {"result": "hit"}) == 1
 
 

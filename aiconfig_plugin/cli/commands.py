@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 from tornado.netutil import bind_sockets
+from tornado.routing import URLSpec
 from tornado.web import Application
 
 from aiconfig_plugin.cli.catalog import catalog_command, summary
@@ -26,8 +27,9 @@ from aiconfig_plugin.errors import (
     KeyUnreadable,
     StorageUnavailable,
 )
-from aiconfig_plugin.http import openapi_json
+from aiconfig_plugin.http import MetricsHandler, openapi_json
 from aiconfig_plugin.introspection import IntrospectionAuthenticator
+from aiconfig_plugin.metrics import process_metrics
 from aiconfig_plugin.plugin import AIConfigPlugin, open_catalog, open_repository, open_vault
 from aiconfig_plugin.settings import Settings, variable
 
@@ -95,18 +97,26 @@ _port = click.option(
     show_default=True,
     help="From info on, the log has the audit trail.",
 )
-def _serve(host: str, port: int, log_format: str, log_level: str) -> None:
+@click.option("--metrics", is_flag=True, help="Answer GET /metrics, for Prometheus.")
+def _serve(host: str, port: int, log_format: str, log_level: str, metrics: bool) -> None:
     """Run a standalone gateway.
 
     GET /healthz and /readyz answer probes.
     """
     configure_logging(log_format, log_level)
-    run_until_stopped(lambda stop: _run_gateway(host, port, stop))
+    if metrics and process_metrics().content_type is None:
+        raise ConfigurationError(
+            "--metrics needs one more package: pip install 'aiconfig-plugin[metrics]'."
+        )
+    routes = [URLSpec("/metrics", MetricsHandler)] if metrics else []
+    run_until_stopped(lambda stop: _run_gateway(host, port, routes, stop))
 
 
-async def _run_gateway(host: str, port: int, stop: asyncio.Event) -> None:
+async def _run_gateway(
+    host: str, port: int, routes: Sequence[URLSpec], stop: asyncio.Event
+) -> None:
     plugin = AIConfigPlugin(Settings.from_env())
-    app = Application(plugin.health_handlers())
+    app = Application([*routes, *plugin.health_handlers()])
     plugin.mount(app)
     server = DrainingServer(app)
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -3,7 +3,7 @@
 from aiconfig_plugin.http.base import HTTPConfig
 from aiconfig_plugin.http.browser_files import web_routes
 from aiconfig_plugin.http.challenge import WELL_KNOWN, resource_metadata
-from aiconfig_plugin.http.health import HealthHandler
+from aiconfig_plugin.http.health import HealthHandler, MetricsHandler
 from aiconfig_plugin.http.openapi import build_openapi, openapi_json
 from aiconfig_plugin.http.operations import Access
 from aiconfig_plugin.http.problems import PROBLEMS
@@ -14,6 +14,7 @@ __all__ = [
     "Access",
     "HTTPConfig",
     "HealthHandler",
+    "MetricsHandler",
     "PROBLEMS",
     "ROUTES",
     "WELL_KNOWN",

@@ -1,10 +1,12 @@
-"""What probes ask: whether the process responds, and whether it is ready for requests."""
+"""What those who operate a gateway ask of it: is it alive, is it ready, what did it count."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from tornado.web import RequestHandler
+
+from aiconfig_plugin.metrics import process_metrics
 
 
 class HealthHandler(RequestHandler):
@@ -21,3 +23,12 @@ class HealthHandler(RequestHandler):
 
     def head(self) -> None:
         self.get()
+
+
+class MetricsHandler(RequestHandler):
+    """Answers with the metrics of the process, for Prometheus. Needs no token."""
+
+    def get(self) -> None:
+        metrics = process_metrics()
+        self.set_header("Content-Type", metrics.content_type or "text/plain")
+        self.write(metrics.expose())

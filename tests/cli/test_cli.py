@@ -32,6 +32,7 @@ from aiconfig_plugin.domain import AIConfig, ModelEntry, Owner, StoredKey
 from aiconfig_plugin.errors import StorageUnavailable
 from aiconfig_plugin.introspection import IntrospectionAuthenticator
 from aiconfig_plugin.keys import add_keys, create_keyring
+from aiconfig_plugin.metrics import Metrics
 from aiconfig_plugin.store import MongoRepository
 from aiconfig_plugin.store.documents import COLLECTION, to_document
 from tests.support.gateway import BOTH, CREATE_PATH, READ_PATH, body, closed_port
@@ -255,7 +256,7 @@ def test_check_fails_with_code_1_for_a_wrong_setting(
     [
         (False, signal.SIGTERM, ""),
         (False, signal.SIGHUP, "--log-level info"),
-        (True, signal.SIGINT, "--log-level info --log-format json"),
+        (True, signal.SIGINT, "--metrics --log-level info --log-format json"),
     ],
 )
 def test_serve_prints_one_line_serves_and_ends_when_told(
@@ -279,6 +280,7 @@ def test_serve_prints_one_line_serves_and_ends_when_told(
         assert status(url, token) == 404
         assert status(f"{url}?access_token={token}") == 401
         assert status(f"{origin}{CREATE_PATH}", token, body()) == 201
+        assert status(f"{origin}/metrics") == (200 if "--metrics" in options else 404)
         assert gateway.end(number) == 0
         assert gateway.out == f"aiconfig listens on {origin}/api/v1\n"
         assert token not in gateway.err and "Traceback" not in gateway.err
@@ -298,6 +300,13 @@ def assert_logged(lines: str, options: str) -> None:
         assert set(audit) == {"time", "level", "logger", "message"} and audit["level"] == "INFO"
         assert json.loads(audit["message"])["action"] == "create"
         assert datetime.now(timezone.utc) > datetime.fromisoformat(audit["time"])
+
+
+def test_without_the_library_there_are_no_metrics_to_serve(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aiconfig_plugin.cli.commands.process_metrics", Metrics)
+    assert_one_line(run("serve", "--metrics"), "--metrics", "aiconfig-plugin[metrics]")
 
 
 def test_a_json_line_holds_a_whole_traceback() -> None:
