@@ -107,6 +107,14 @@ class UserRequired(AIConfigError):
     status = 403
 
 
+class ClientNotAllowed(AIConfigError):
+    """The token is active but was issued to a client that is not among those allowed."""
+
+    code = "client-not-allowed"
+    title = "The client of the access token is not allowed"
+    status = 403
+
+
 class ConfigNotFound(AIConfigError):
     """The owner has no configuration: none was created, or it was deleted."""
 

@@ -23,6 +23,7 @@ _TOLD: tuple[type[AIConfigError], ...] = (
     errors.MissingToken,
     errors.InsufficientScope,
     errors.UserRequired,
+    errors.ClientNotAllowed,
     errors.ConfigNotFound,
     errors.MethodNotAllowed,
     errors.ConfigExists,

@@ -23,6 +23,7 @@ from aiconfig_plugin.domain import Principal
 from aiconfig_plugin.errors import (
     AuthorizationServerUnavailable,
     ClientCredentialsRefused,
+    ClientNotAllowed,
     ConfigurationError,
     InvalidToken,
     MissingToken,
@@ -134,7 +135,8 @@ class IntrospectionAuthenticator:
         """Return whom the token stands for.
 
         Raises :class:`~aiconfig_plugin.errors.InvalidToken` when it is not an active access token
-        for this gateway, :class:`~aiconfig_plugin.errors.AuthorizationServerUnavailable` when the
+        for this gateway, :class:`~aiconfig_plugin.errors.ClientNotAllowed` when it is another
+        client's, :class:`~aiconfig_plugin.errors.AuthorizationServerUnavailable` when the
         authorization server gave no usable answer, and
         :class:`~aiconfig_plugin.errors.ClientCredentialsRefused` when it refused this gateway.
         """
@@ -148,6 +150,9 @@ class IntrospectionAuthenticator:
         else:
             active = await self._ask_once(digest, token)
         active.check_time(self._clock(), self._settings.clock_leeway)
+        allowed = self._settings.clients
+        if allowed and active.principal.client_id not in allowed:
+            raise ClientNotAllowed(f"{variable('clients')} does not name the token's client.")
         return active.principal
 
     def forget(self, *, token: str | None = None, subject: str | None = None) -> None:

@@ -48,7 +48,7 @@ def active_token(reply: Any, settings: Settings) -> ActiveToken:
         raise AuthorizationServerUnavailable("The introspection reply is not a JSON object.")
     if reply.get("active") is not True:
         raise InvalidToken("The access token is not active.")
-    _check_kind(reply)
+    _check_kind(reply, settings)
     issuer = reply.get("iss")
     if issuer is not None and issuer != settings.issuer:
         raise InvalidToken("The access token was issued by another issuer.")
@@ -70,8 +70,10 @@ def active_token(reply: Any, settings: Settings) -> ActiveToken:
     return ActiveToken(principal, not_before=_seconds(reply, "nbf"))
 
 
-def _check_kind(reply: Mapping[str, Any]) -> None:
+def _check_kind(reply: Mapping[str, Any], settings: Settings) -> None:
     token_type = reply.get("token_type")
+    if token_type is None and settings.require_token_type:
+        raise InvalidToken("The token may not be an access token: it has no token_type.")
     if token_type is not None and str(token_type).lower() not in ("bearer", "access_token"):
         raise InvalidToken("The token is not a bearer access token.")
     for name in ("typ", "token_use"):

@@ -115,6 +115,7 @@ ORIGINS = _each_matches(
     "must be exact origins such as https://app.example, in lower case, without a path, "
     "a default port or *",
 )
+CLIENTS = _each_matches(r"[^,\s](.*[^,\s])?", "must be client ids, comma-separated")
 BASE_URLS = _list(
     _are_origins, "must be exact origins such as http://127.0.0.1:11434, without a path, or public"
 )

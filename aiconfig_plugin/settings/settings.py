@@ -17,6 +17,7 @@ from aiconfig_plugin.errors import ConfigurationError
 from aiconfig_plugin.settings.declaration import (
     BASE_URLS,
     BOOLEAN,
+    CLIENTS,
     NOT_EMPTY,
     ORIGINS,
     PATH,
@@ -100,6 +101,17 @@ class Settings:
     )
     subject_claim: str = setting(
         "sub", "Member of the introspection response that names the user.", NOT_EMPTY
+    )
+    clients: Collection[str] = setting(
+        (),
+        "Client ids whose access tokens are accepted, comma-separated; without it, any client's.",
+        CLIENTS,
+    )
+    require_token_type: bool = setting(
+        False,
+        "`true` refuses a token that is introspected without a `token_type`: for servers that "
+        "report refresh tokens as active.",
+        BOOLEAN,
     )
     read_scope: str = setting(
         "ai-config:read", "Scope required for reading; empty requires none.", SCOPE, empty=True

@@ -18,7 +18,7 @@ from tests.support.gateway import PROBLEMS as BY_CODE
 CONTRACT = {
     400: ("malformed-json", "invalid-parameter"),
     401: ("invalid-token", "missing-token"),
-    403: ("insufficient-scope", "user-required"),
+    403: ("insufficient-scope", "user-required", "client-not-allowed"),
     404: ("config-not-found",),
     405: ("method-not-allowed",),
     409: ("config-exists",),

@@ -13,6 +13,7 @@ from aiconfig_plugin.errors import (
     AIConfigError,
     AuthorizationServerUnavailable,
     ClientCredentialsRefused,
+    ClientNotAllowed,
     InvalidToken,
 )
 from aiconfig_plugin.introspection.authenticator import IntrospectionAuthenticator, Limits
@@ -61,6 +62,23 @@ async def test_post_sends_id_and_secret_in_the_form_alone(
     assert "Authorization" not in call.headers
 
 
+@pytest.mark.parametrize(
+    ("client", "allowed"), [("web", True), ("desktop", True), ("other", False), (None, False)]
+)
+async def test_only_the_clients_of_the_setting_count(
+    make: Make, server: ScriptedServer, client: str | None, allowed: bool
+) -> None:
+    authenticator = await make(clients="web, desktop")
+    server.script(TOKEN, active(client_id=client))
+    for _ in range(2):  # remembered or not
+        if allowed:
+            assert (await authenticator.authenticate(TOKEN)).client_id == client
+        else:
+            with pytest.raises(ClientNotAllowed, match="AICONFIG_CLIENTS"):
+                await authenticator.authenticate(TOKEN)
+    assert server.asked(TOKEN) == 1
+
+
 # Outages
 
 NO_RESPONSE = "The authorization server did not respond within 0.05 s."
@@ -85,7 +103,8 @@ async def test_an_outage_is_no_answer_and_is_not_remembered(
     make: Make, server: ScriptedServer, reply: Reply | None, detail: str
 ) -> None:
     nowhere = {"introspection_endpoint": f"http://127.0.0.1:{closed_port()}/introspect"}
-    authenticator = await make(limits=Limits(call_timeout=0.05), **({} if reply else nowhere))
+    limits = Limits(call_timeout=0.05) if detail == NO_RESPONSE else Limits()
+    authenticator = await make(limits=limits, **({} if reply else nowhere))
     server.script(TOKEN, *([reply] * 2 if reply else []), active())
     for _ in range(2):
         with pytest.raises(AuthorizationServerUnavailable) as caught:
@@ -93,10 +112,10 @@ async def test_an_outage_is_no_answer_and_is_not_remembered(
         assert caught.value.detail == detail
         assert caught.value.retry_after == (7 if reply and reply.status == 429 else 5)
         assert_tells_nothing(caught.value)
-    if reply:
+    if reply and reply.gate:
+        reply.gate.set()
+    if reply and detail != NO_RESPONSE:
         assert (await authenticator.authenticate(TOKEN)).subject == "alice"
-        if reply.gate:
-            reply.gate.set()
 
 
 async def test_our_own_credentials_refused_is_our_own_fault_and_is_not_remembered(

@@ -97,6 +97,17 @@ def test_a_reply_that_python_cannot_read_is_an_outage(body: bytes) -> None:
         principal(200, body)
 
 
+@pytest.mark.parametrize("token_type", [None, "Bearer", "access_token"])
+def test_a_token_type_may_be_required(token_type: str | None) -> None:
+    body = json.dumps({"active": True, "sub": "alice", "token_type": token_type}).encode()
+    assert principal(200, body).subject == "alice"
+    if token_type:
+        assert principal(200, body, require_token_type=True).subject == "alice"
+    else:
+        with pytest.raises(InvalidToken, match="no token_type"):
+            principal(200, body, require_token_type=True)
+
+
 @pytest.mark.parametrize(
     ("members", "claim", "subject"),
     [
