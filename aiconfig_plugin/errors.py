@@ -13,11 +13,7 @@ from typing import ClassVar, Literal, TypeAlias
 
 @dataclass(frozen=True)
 class Violation:
-    """One place in a request body that is wrong.
-
-    ``pointer`` is a JSON Pointer (RFC 6901) into the body; ``code`` is the JSON Schema keyword
-    or the problem code that was violated.
-    """
+    """What is wrong at a JSON Pointer (RFC 6901) of a body: a schema keyword or problem code."""
 
     pointer: str
     code: str
@@ -108,7 +104,7 @@ class UserRequired(AIConfigError):
 
 
 class ClientNotAllowed(AIConfigError):
-    """The token is active but was issued to a client that is not among those allowed."""
+    """The token is active, but it was issued to a client that the operator does not accept."""
 
     code = "client-not-allowed"
     title = "The client of the access token is not allowed"
@@ -199,10 +195,9 @@ class KeyNotEncrypted(UnprocessableBody):
 
 
 class KeyNotAccepted(UnprocessableBody):
-    """A sealed or stored key cannot be decrypted for this owner and this provider.
+    """A key cannot be decrypted for this owner and provider; ``reason`` is for the log alone.
 
-    ``reason`` is for the log and not for the client. ``unverifiable`` is true of a stored key
-    whose wrapping key is not on the keyring.
+    ``unverifiable`` is true of a stored key whose wrapping key is not on the keyring.
     """
 
     code = "key-not-accepted"
@@ -275,14 +270,11 @@ class KeyInUse(AIConfigError):
 
 
 Outcome: TypeAlias = Literal["unknown", "nothing-changed"]
-"""What a write that failed has done: "unknown" where it was sent and not answered."""
+"""What a write that failed has done: "unknown" where it was sent; None is of no write."""
 
 
 class Unavailable(AIConfigError):
-    """A system that the gateway depends on is not available.
-
-    ``retry_after`` is in whole seconds. ``outcome`` is None where nothing was to be written.
-    """
+    """A system that the gateway depends on is not available; ``retry_after`` is in seconds."""
 
     status = 503
 
