@@ -1,4 +1,1 @@
-"""What the plugin costs: beside a bare handler, beside what one would write instead, as it grows.
-
-Run it as ``tox -e bench`` or ``python -m benchmarks``; ``RESULTS.md`` says how to read the results.
-"""
+"""What the plugin costs; ``README.md`` says how to run it, and how to read the results."""

@@ -1,6 +1,7 @@
 """Measure the plugin beside a bare handler and a FastAPI build; ``RESULTS.md`` has the results."""
 
 import argparse
+import shutil
 import signal
 import sys
 import time
@@ -12,7 +13,6 @@ from benchmarks import calls, report
 from benchmarks.environment import Environment, open_environment
 from benchmarks.flame import profile
 from benchmarks.growth import measure_growth
-from benchmarks.load import require_wrk
 from benchmarks.rounds import FULL, QUICK, Results
 from benchmarks.servers import STORES
 from benchmarks.targets import TARGETS
@@ -40,16 +40,8 @@ def measure(env: Environment, chosen: tuple[str, ...], *, once: bool) -> Results
         if name in chosen:
             say(name)
             for workload, series in run(env).items():
-                for contender, measures in series.items():
-                    found = results.setdefault(workload, {}).setdefault(contender, {})
-                    found.update(measures)
+                results.setdefault(workload, {}).update(series)
     return results
-
-
-def missed(results: Results) -> list[str]:
-    """Return the requests that miss a target."""
-    names = {one.workload for one in TARGETS if not (one.judge(results) or (0, True))[1]}
-    return sorted(names & REQUESTS.keys())
 
 
 def say(what: str) -> None:
@@ -71,7 +63,8 @@ def main() -> None:
     # Also as a background job, and at a plain kill, everything that was started is ended.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
-    require_wrk()
+    if not shutil.which("wrk"):
+        parser.error("the load comes from wrk: install it (apt-get install wrk)")
     results: dict[str, Results] = {}
     costs = {}
     for store in [given.store] if given.store else STORES:
@@ -85,8 +78,10 @@ def main() -> None:
             results[store] = measure(env, given.only or EVERYTHING, once=len(results) == 0)
             if not given.only and not given.quick:
                 say("where the time goes of what misses a target")
-                for name in missed(results[store]):
-                    costs[f"{store}, {name}"] = profile(env, REQUESTS[name])
+                judged = {one.workload: one.judge(results[store]) for one in reversed(TARGETS)}
+                for name, workload in REQUESTS.items():
+                    if not (judged[name] or (0, True))[1]:
+                        costs[f"{store}, {name}"] = profile(env, workload)
     if not given.only and not given.profile:
         command = " ".join(["python -m benchmarks", *sys.argv[1:]])
         found = {"facts": facts, "results": results, "costs": costs}

@@ -1,7 +1,7 @@
-"""The same owners, configurations and keys for every contender, each in the shape it stores.
+"""The same owners and configurations for every contender, each in the shape it stores.
 
-The plugin itself makes the documents: one process stores a configuration for every owner. So all
-of its keys open, and nothing here knows how they are stored but for ``flat``.
+The plugin makes its own documents, in one process that stores a configuration for every owner: so
+all of its keys open, and nothing here knows how they are stored.
 """
 
 import json
@@ -9,19 +9,22 @@ from collections.abc import Callable
 from typing import Any
 
 from aiconfig_plugin.client import seal
-from benchmarks.load import Send
 from benchmarks.rounds import Scale
+from benchmarks.servers import Send
 
-PREFIX = "/api/v1"
-CREATE = f"{PREFIX}/create/ai-model-config"
-READ = f"{PREFIX}/get/ai-model-config"
-UPDATE = f"{PREFIX}/update/ai-model-config"
+CREATE = "/api/v1/create/ai-model-config"
+READ = "/api/v1/get/ai-model-config"
+UPDATE = "/api/v1/update/ai-model-config"
 PROVIDERS = ("OpenAI", "Anthropic", "Mistral")
 API_KEY = "sk-proj-" + "x" * 156  # as long as one of OpenAI's
 SMALL, LARGE = 3, 100
 SIZES = (1, SMALL, 10, 30, LARGE)
 
 Document = dict[str, Any]
+
+
+def stored_key(_provider: str) -> str:
+    return "x" * 493  # as long as one of the plugin's, so that the store does the same work
 
 
 def to_json(size: int, key: Callable[[str], str] | None = None) -> str:
@@ -61,20 +64,13 @@ class DataSet:
     def of_size(self, size: int) -> list[Document]:
         return [document for document in self.ours if len(document["models"]) == size]
 
-    def flat(self, encrypt: Callable[[bytes], bytes] | None) -> list[Document]:
-        """Return the documents of a contender that keeps what the API shows, and the key in it.
-
-        Without ``encrypt`` its keys are those of the plugin, so that the store does the same work.
-        """
-        documents: list[Document] = []
-        for document in self.ours:
-            kept = {name: document[name] for name in ("system_prompt", "revision")}
-            documents.append({"_id": document["subject"], "models": [], **kept})
-            for entry in document["models"]:
-                key = encrypt(API_KEY.encode()).decode() if encrypt else entry["key"]["jwe"]
-                members = {name: entry[name] for name in entry if name != "key"}
-                documents[-1]["models"].append({**members, "apiKeyEncrypted": key})
-        return documents
+    def flat(self) -> list[Document]:
+        """Return the documents of a contender that stores what a body has, and opens no key."""
+        return [
+            {"_id": document["subject"], "revision": "", **json.loads(to_json(size, stored_key))}
+            for size in SIZES
+            for document in self.of_size(size)
+        ]
 
     def body(self, token: str, size: int, *, sealed: bool) -> str:
         """Return what a PUT sends: no keys at all, or a newly sealed one for every entry."""

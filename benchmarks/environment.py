@@ -9,24 +9,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cryptography.fernet import Fernet
 from pymongo import MongoClient
 
 from benchmarks.dataset import DataSet, Document
-from benchmarks.load import client
 from benchmarks.rounds import Scale
-from benchmarks.servers import STORES, Server, started
+from benchmarks.servers import STORES, Server, client, started
 
 ISSUER = "https://issuer.example"
-COLLECTION = "ai_model_configs"
-"""Where the plugin keeps its documents."""
+COLLECTION = "ai_model_configs"  # where the plugin keeps its documents
 FASTAPI = "FastAPI"
 
 
 @dataclass(frozen=True)
 class Contender:
-    """A server over a collection of its own."""
-
     name: str
     server: Server
     collection: Any
@@ -72,14 +67,9 @@ class Environment:
 
     @contextmanager
     def other(self, kind: str) -> Iterator[Contender]:
-        encrypt, options = None, {"kind": kind}
-        if kind == FASTAPI:
-            key = Fernet.generate_key()
-            encrypt, options["fernet_key"] = Fernet(key).encrypt, key.decode()
-        module = "fastapi_build" if encrypt else "plain"
-        with started(module, **self.settings("others"), **options) as server:
-            documents = self.dataset.flat(encrypt)
-            yield Contender(kind, server, self.mongo["others"][kind], documents)
+        module = "fastapi_build" if kind == FASTAPI else "plain"
+        with started(module, kind=kind, **self.settings("others")) as server:
+            yield Contender(kind, server, self.mongo["others"][kind], self.dataset.flat())
 
 
 @contextmanager

@@ -8,7 +8,6 @@ from subprocess import DEVNULL, Popen
 
 from benchmarks.environment import Environment
 from benchmarks.rounds import Figures
-from benchmarks.servers import Server
 from benchmarks.workloads import Workload, remember_tokens, turns
 
 SECONDS, SAMPLES = 5, 200  # and samples in each
@@ -24,9 +23,9 @@ def profile(env: Environment, workload: Workload, graph: Path | None = None) -> 
         remember_tokens(env, contender)
         [turn] = turns(env, workload, [contender]).values()
         if graph:
-            record(contender.server, turn, graph, "flamegraph")
+            record(contender.server.pid, turn, graph, "flamegraph")
         stacks = env.directory / "stacks"
-        processor = record(contender.server, turn, stacks, "raw")
+        processor = record(contender.server.pid, turn, stacks, "raw")
     own: Counter[str] = Counter()
     for line in stacks.read_text(encoding="utf-8").splitlines():
         frames, _, count = line.rpartition(" ")
@@ -35,11 +34,11 @@ def profile(env: Environment, workload: Workload, graph: Path | None = None) -> 
     return {file: 1e6 * processor * n / own.total() for file, n in own.most_common()}
 
 
-def record(server: Server, turn: Callable[..., Figures], output: Path, form: str) -> float:
+def record(pid: int, turn: Callable[..., Figures], output: Path, form: str) -> float:
     """Record under load; return the seconds of processor time for each request."""
     [py_spy] = [str(file.locate()) for file in files("py-spy") or () if file.name == "py-spy"]
     command = [
-        *(py_spy, "record", "--gil", "--nonblocking", "--pid", str(server.pid), "--format", form),
+        *(py_spy, "record", "--gil", "--nonblocking", "--pid", str(pid), "--format", form),
         *("--rate", str(SAMPLES), "--duration", str(SECONDS), "--output", str(output)),
     ]
     with Popen(command, stdout=DEVNULL, stderr=DEVNULL) as recording:

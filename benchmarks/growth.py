@@ -25,20 +25,15 @@ def measure_growth(env: Environment) -> Results:
     cores = sorted(os.sched_getaffinity(0))
 
     def add(name: str, contender: Contender, size: int = SMALL, used: int = 0) -> None:
-        workload = replace(GET, name=f"GET, {name}", size=size)
-        [turn] = turns(env, workload, [contender]).values()
-
-        def pinned_turn() -> Figures:
-            with pinned(cores[used:] or cores):
-                return turn()
-
-        taken[workload.name] = pinned_turn
+        [turn] = turns(env, replace(GET, name=f"GET, {name}", size=size), [contender]).values()
+        taken[f"GET, {name}"] = lambda: pinned(cores[used:] or cores)(turn)()
 
     with ExitStack() as stack:
         for count in (env.scale.owners, env.scale.many_owners):
             contender = stack.enter_context(env.ours(f"{count} owners"))
             add(f"{count:,} owners", contender)
-            add_owners(env, contender, count - env.scale.owners)
+            for start in range(env.scale.owners, count, BATCH):
+                add_owners(env, contender, min(BATCH, count - start))
         contender = stack.enter_context(env.ours("entries"))
         for size in SIZES:
             add(f"{size} entries", contender, size)
@@ -49,14 +44,12 @@ def measure_growth(env: Environment) -> Results:
                     contender = stack.enter_context(env.ours(f"processes{count}", port=port))
             add(f"processes on one port: {count}, of {len(cores)} cores", contender, used=count)
         in_turn(1, taken)  # Until every token is remembered, by two processes also.
-        series = in_turn(env.scale.rounds, taken)
-    return {name: {"ours": measures} for name, measures in series.items()}
+        found = in_turn(env.scale.rounds, taken)
+    return {name: {one: {"ours": found[one][name]} for one in found} for name in taken}
 
 
 def add_owners(env: Environment, contender: Contender, count: int) -> None:
     """Store so many others, all with the ciphertexts of one: nothing here opens them."""
-    model = env.dataset.of_size(SMALL)[0]
-    for start in range(0, count, BATCH):
-        names = [secrets.token_urlsafe(32) for _ in range(min(BATCH, count - start))]
-        others = [{**model, "_id": name, "subject": name} for name in names]
-        contender.collection.insert_many(others, ordered=False)
+    model, names = env.dataset.of_size(SMALL)[0], [secrets.token_urlsafe(32) for _ in range(count)]
+    others = [{**model, "_id": name, "subject": name} for name in names]
+    contender.collection.insert_many(others, ordered=False)

@@ -3,20 +3,18 @@
 import json
 import os
 import platform
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from html import escape
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks.plots import write_bars
 from benchmarks.rounds import Results, paired_ratio
 from benchmarks.targets import TARGETS
 
-LIBRARIES = (
-    "tornado", "motor", "pymongo", "authlib", "joserfc", "cryptography", "jsonschema-rs",
-    "fastapi", "uvicorn", "uvloop", "pydantic",
-)  # fmt: skip
+OURS = ("tornado", "motor", "pymongo", "authlib", "joserfc", "cryptography", "jsonschema-rs")
+THEIRS = ("fastapi", "uvicorn", "uvloop", "pydantic")
 MEASURES = {
     "rate": ("requests, calls or keys per second", 1),
     "p50": ("latency in ms, median", 1e3),
@@ -25,6 +23,9 @@ MEASURES = {
     "hold": ("longest hold of the loop, in ms", 1e3),
     "bytes": ("memory in bytes", 1),
 }
+WIDTH, LEFT, BAR, GAP = 760, 250, 16, 12
+COLOURS = ("#2f6fdb", "#12988a", "#8a8f98", "#d97b29", "#8f5bd6")
+STYLE = "<style>text{font:12px system-ui,sans-serif;fill:#777}</style>"
 PAGE = """\
 # Results of the benchmarks
 
@@ -50,7 +51,7 @@ def facts(mongodb: str, driver: str) -> dict[str, Any]:
         "Python": platform.python_version(),
         "MongoDB": f"{mongodb}, on the same machine",
         "driver": driver,
-        **{name: version(name) for name in LIBRARIES},
+        **{name: version(name) for name in OURS + THEIRS},
     }
 
 
@@ -61,24 +62,17 @@ def tables(results: dict[str, Results], costs: dict[str, dict[str, float]]) -> s
 def _tables(results: dict[str, Results], costs: dict[str, Any]) -> Iterator[tuple[str, str]]:
     rows = []
     for target in TARGETS:
-        judged = [target.judge(found) for found in results.values()]
-        if any(judged):
-            cells = [_verdict(*one) if one else "" for one in judged]
-            wanted = f"{'≥' if target.at_least else '≤'} {target.limit:g}"
-            rows.append([f"{target.workload}: {target.what}", wanted, *cells])
+        cells = [_verdict(target.judge(found)) for found in results.values()]
+        rows += [[f"{target.workload}: {target.what}", target.wanted, *cells]] if any(cells) else []
     if rows:
         yield "Targets", _table(["", "wanted", *results], rows)
     for store, found in results.items():
         for measure, (title, factor) in MEASURES.items():
-            measured = {
-                workload: {name: one[measure] for name, one in series.items() if measure in one}
-                for workload, series in found.items()
-                if any(measure in one for one in series.values())
-            }
-            names = list(dict.fromkeys(name for series in measured.values() for name in series))
+            measured = {name: one[measure] for name, one in found.items() if measure in one}
+            names = list(dict.fromkeys(name for values in measured.values() for name in values))
             rows = [
-                [workload, *(_cell(measure, series.get(name, []), factor) for name in names)]
-                for workload, series in measured.items()
+                [workload, *(_cell(measure, values.get(name, []), factor) for name in names)]
+                for workload, values in measured.items()
             ]
             if rows:
                 yield f"{store}: {title}", _table(["", *names], rows)
@@ -87,7 +81,10 @@ def _tables(results: dict[str, Results], costs: dict[str, Any]) -> Iterator[tupl
         yield f"{name}: where the time of a request goes, in µs", _table(["", "µs"], rows)
 
 
-def _verdict(value: float, met: bool) -> str:
+def _verdict(judged: tuple[float, bool] | None) -> str:
+    if judged is None:
+        return ""
+    value, met = judged
     return f"{value:.2f}" if met else f"**not met: {value:.2f}**"
 
 
@@ -112,21 +109,44 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def write(directory: Path, command: str, report: dict[str, Any]) -> None:
     """Write ``RESULTS.md``, the raw figures and the plots."""
-    raw = json.dumps(report, indent=1) + "\n"
-    (directory / "results.json").write_text(raw, encoding="utf-8")
+    (directory / "results.json").write_text(json.dumps(report, indent=1) + "\n")
     of_bare, grown = {}, {}
     for store, found in report["results"].items():
         for workload, series in found.items():
-            if "FastAPI" in series:
-                of_bare[f"{workload}, {store}"] = {
-                    name: paired_ratio(one["rate"], series["bare"]["rate"])
-                    for name, one in series.items()
-                }
+            rates = series.get("rate", {})
+            if "FastAPI" in rates:
+                ratios = {name: paired_ratio(one, rates["bare"]) for name, one in rates.items()}
+                of_bare[f"{workload}, {store}"] = ratios
             if workload.startswith("GET, "):
-                grown[workload] = {"ours": 1000 * median(series["ours"]["p50"])}
+                grown[workload] = {"ours": 1000 * median(series["p50"]["ours"])}
     write_bars(directory / "throughput.svg", "Requests per second, of bare's", of_bare, "×")
     write_bars(directory / "growth.svg", "GET, p50 at 64 connections", grown, "ms")
     lines = "\n".join(f"- {name}: {value}" for name, value in report["facts"].items())
     text = tables(report["results"], report["costs"])
     page = PAGE.format(command=command, facts=lines, tables=text)
     (directory / "RESULTS.md").write_text(page, encoding="utf-8")
+
+
+def write_bars(
+    file: Path, title: str, groups: Mapping[str, Mapping[str, float]], unit: str
+) -> None:
+    """Draw one group of bars for each key; the same name has the same colour in every group."""
+    names = list(dict.fromkeys(name for bars in groups.values() for name in bars))
+    top = max(value for bars in groups.values() for value in bars.values())
+    parts, y = [_text(10, 18, title)], 34
+    for group, bars in groups.items():
+        parts.append(_text(10, y + 12, group))
+        for name, value in bars.items():
+            width = (WIDTH - LEFT - 190) * value / top
+            colour = COLOURS[names.index(name) % len(COLOURS)]
+            place = f'x="{LEFT}" y="{y}" width="{width:.0f}" height="{BAR - 2}"'
+            parts.append(f'<rect {place} fill="{colour}"/>')
+            parts.append(_text(LEFT + width + 6, y + 12, f"{value:,.2f} {unit} {name}"))
+            y += BAR
+        y += GAP
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {y}">{STYLE}'
+    file.write_text("\n".join([head, *parts, "</svg>\n"]), encoding="utf-8")
+
+
+def _text(x: float, y: float, text: str) -> str:
+    return f'<text x="{x:.0f}" y="{y:.0f}">{escape(text)}</text>'

@@ -4,12 +4,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from statistics import median
 
+# What one turn measures: "rate" (per second); "p50", "p99", "processor" (seconds).
 Figures = dict[str, float]
-"""What one turn measures: ``rate`` (per second); ``p50``, ``p99``, ``processor`` (seconds)."""
-Series = dict[str, dict[str, list[float]]]
-"""By contender and measure: the value of each round."""
-Results = dict[str, Series]
-"""By workload."""
+Series = dict[str, dict[str, list[float]]]  # by measure and contender: the value of each round
+Results = dict[str, Series]  # by workload
 
 
 @dataclass(frozen=True)
@@ -30,11 +28,11 @@ QUICK = Scale(1, 1, 200, 4, 400, 10, 5000, 300)
 
 def in_turn(rounds: int, contenders: Mapping[str, Callable[[], Figures]]) -> Series:
     """Let each contender run once in every round: A B C, A B C, …"""
-    series: Series = {name: {} for name in contenders}
+    series: Series = {}
     for _ in range(rounds):
         for name, run in contenders.items():
             for measure, value in run().items():
-                series[name].setdefault(measure, []).append(value)
+                series.setdefault(measure, {}).setdefault(name, []).append(value)
     return series
 
 

@@ -8,10 +8,9 @@ from typing import Any
 
 from benchmarks.dataset import LARGE, READ, SMALL, UPDATE
 from benchmarks.environment import FASTAPI, Contender, Environment
-from benchmarks.load import client, load, write_requests
 from benchmarks.rounds import Figures, Results, in_turn
+from benchmarks.servers import client, load
 
-CONNECTIONS = 64
 WARM_UP = 3  # requests of a kind before the loop is watched
 
 
@@ -22,7 +21,7 @@ class Workload:
     path: str
     size: int = SMALL
     sealed: bool = False
-    connections: int = CONNECTIONS
+    connections: int = 64
 
     def requests(self, env: Environment) -> dict[str, str]:
         """Return the body of each owner's request, by token."""
@@ -77,7 +76,8 @@ def turns(
 ) -> dict[str, Callable[..., Figures]]:
     """Return each one's turn. Raises RuntimeError where they would answer differently."""
     requests = workload.requests(env)
-    file = write_requests(env.directory / workload.name, requests)
+    file = env.directory / workload.name
+    file.write_text("".join(f"{token}\n{body}\n" for token, body in requests.items()))
     token, body = next(iter(requests.items()))
     taken: dict[str, Callable[..., Figures]] = {}
     answers = []
@@ -95,8 +95,7 @@ def turns(
 def measure_holds(env: Environment) -> Results:
     """Return for how long one request of each kind, with nothing beside it, holds the event loop.
 
-    A process of its own notes how late a callback comes that it asks for every millisecond, so
-    time for which a worker thread keeps the interpreter counts as well.
+    Time for which a worker thread keeps the interpreter counts as well.
     """
     results: Results = {}
     with env.ours("watched", watch=True) as contender, client(contender.server) as send:
@@ -108,5 +107,5 @@ def measure_holds(env: Environment) -> Results:
                 send("GET", "/longest-hold", token)
                 send(workload.method, workload.path, token, body)
                 holds.append(send("GET", "/longest-hold", token)["seconds"])
-            results[workload.name] = {"ours": {"hold": holds[WARM_UP:]}}
+            results[workload.name] = {"hold": {"ours": holds[WARM_UP:]}}
     return results

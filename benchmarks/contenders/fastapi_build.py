@@ -5,6 +5,7 @@ here: it is encrypted as it comes, where the plugin opens and verifies it first.
 """
 
 import secrets
+from operator import itemgetter
 from typing import Annotated, Any
 
 import uvicorn
@@ -19,6 +20,7 @@ from benchmarks.contenders.serving import BACKLOG, listen, open_database, option
 from benchmarks.dataset import READ, UPDATE
 
 MEMBERS = ("provider", "type", "model", "isPaid")
+identity = itemgetter("provider", "type", "model")
 
 
 class Entry(BaseModel, extra="forbid"):
@@ -36,7 +38,7 @@ class Submission(BaseModel, extra="forbid"):
 
 given = options()
 app = FastAPI()
-fernet = Fernet(given["fernet_key"])
+fernet = Fernet(Fernet.generate_key())
 collection = open_database(given)["FastAPI"]
 client = AsyncOAuth2Client(given["client_id"], given["client_secret"])
 remembered: TTLCache[str, dict[str, Any]] = TTLCache(10_000, 3600)
@@ -88,9 +90,5 @@ async def update(submission: Submission, response: Response, owner: Owner) -> An
     return answer(response, after if result.matched_count else None)
 
 
-def identity(entry: dict[str, Any]) -> tuple[str, ...]:
-    return entry["provider"], entry["type"], entry["model"]
-
-
-quiet: dict[str, Any] = {"access_log": False, "log_level": "warning", "lifespan": "off"}
-uvicorn.Server(uvicorn.Config(app, backlog=BACKLOG, **quiet)).run(sockets=[listen()])
+config = uvicorn.Config(app, access_log=False, log_level="warning", backlog=BACKLOG)
+uvicorn.Server(config).run(sockets=[listen()])
