@@ -68,12 +68,7 @@ class BaseHandler(RequestHandler):
         self.config = config
         self.route = route
         self.operation = route.methods.get(self.request.method or "")
-        length = self.request.headers.get("Content-Length", "")
-        self.body = BodyReader(
-            config.bodies,
-            int(length[:20]) if length.isdecimal() else None,
-            keep=self.operation is not None and self.operation.reads_body,
-        )
+        self._body: BodyReader | None = None
         self._admitted = False
         self._answered = False
         self._set_cors_headers()
@@ -119,20 +114,25 @@ class BaseHandler(RequestHandler):
             raise MethodNotAllowed()
         if self.operation.access is not Access.PUBLIC:
             await self._authorize(self.operation)
-        try:
-            self._check_head(self.operation)
-        except AIConfigError as error:
-            # Tornado would send "100 Continue" after an answer that is not finished.
-            if self.body.is_overlong() or "Expect" in self.request.headers:
-                raise
-            self._answer_early(error)
+        self._expect_body(self.operation)
         self._admitted = True
 
-    def _check_head(self, operation: Operation) -> None:
-        """Raise what the headers alone tell of a body."""
-        if operation.reads_body:
-            require_json(self.request.headers)
-        self.body.check_announced()
+    def _expect_body(self, operation: Operation) -> None:
+        """Refuse what the headers alone tell of a body, and be ready to receive it."""
+        headers = self.request.headers
+        length = headers.get("Content-Length", "")
+        if length or operation.reads_body or "Transfer-Encoding" in headers:
+            announced = int(length[:20]) if length.isdecimal() else None
+            self._body = BodyReader(self.config.bodies, announced, keep=operation.reads_body)
+            try:
+                if operation.reads_body:
+                    require_json(headers)
+                self._body.check_announced()
+            except AIConfigError as error:
+                # Tornado would send "100 Continue" after an answer that is not finished.
+                if self._body.is_overlong() or "Expect" in headers:
+                    raise
+                self._answer_early(self._body, error)
 
     def _answer_preflight(self) -> None:
         """Answer a CORS preflight, which carries no token and reaches nothing behind."""
@@ -160,27 +160,27 @@ class BaseHandler(RequestHandler):
         self.owner, self.client_id = owner, principal.client_id
 
     def data_received(self, chunk: bytes) -> Awaitable[None] | None:
-        if self._finished:
+        if self._finished or self._body is None:
             return asyncio.sleep(0)
         try:
-            self.body.receive(chunk)
+            self._body.receive(chunk)
         except AIConfigError as error:
             if self._answered:
                 self.finish()
-            elif self.body.is_overlong():
+            elif self._body.is_overlong():
                 self.send_error(exc_info=(type(error), error, None))
             else:
-                self._answer_early(error)
+                self._answer_early(self._body, error)
         # What is dropped may be a little that is compressed to very much: others get their turn.
         return asyncio.sleep(0) if self._answered else None
 
-    def _answer_early(self, error: AIConfigError) -> None:
+    def _answer_early(self, body: BodyReader, error: AIConfigError) -> None:
         """Answer now, and keep the connection, so that the client gets to read it.
 
         What of the body still arrives is dropped, and :meth:`read_body` ends the request.
         """
         self._answered = True
-        self.body.close()
+        body.close()
         self.log_exception(type(error), error, None)
         self.clear()
         self._write_problem(self._problem(error))
@@ -188,19 +188,23 @@ class BaseHandler(RequestHandler):
         self.flush()
 
     def read_body(self) -> bytearray:
-        if self._answered:
+        if self._answered or self._body is None:
             raise Finish()
-        return self.body.read()
+        return self._body.read()
 
     def on_connection_close(self) -> None:
         super().on_connection_close()
-        self.body.close()
+        self._release_body()
 
     def on_finish(self) -> None:
         super().on_finish()
-        self.body.close()
+        self._release_body()
         label = self.route.label or self.route.path
         process_metrics().request(label, self.get_status(), self.request.request_time())
+
+    def _release_body(self) -> None:
+        if self._body is not None:
+            self._body.close()
 
     def _problem(self, error: BaseException | None) -> Problem:
         return problem(
