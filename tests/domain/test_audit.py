@@ -37,11 +37,6 @@ class FakeVault:
             raise KeyNotAccepted("damaged")
         return StoredKey("kid", submitted)
 
-    admit = accept_submitted_key
-
-    def is_unreadable(self, _submitted: str) -> bool:
-        return False
-
     def open(self, *_: object) -> Any:
         raise KeyUnreadable("lost")
 

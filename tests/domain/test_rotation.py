@@ -8,14 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tornado.ioloop import IOLoop
 
 from aiconfig_plugin.domain import rotation
 from aiconfig_plugin.domain.model import AIConfig, Owner, StoredKey
 from aiconfig_plugin.domain.ports import Repository, Rewrapping
 from aiconfig_plugin.domain.service import AIConfigService
 from aiconfig_plugin.errors import ConfigNotFound
-from aiconfig_plugin.testing import InMemoryRepository
 from tests.support.builders import (
     ALICE,
     BOB,
@@ -27,13 +25,6 @@ from tests.support.builders import (
     turn,
 )
 from tests.support.gateway import entry
-
-
-@pytest.fixture
-def repository(io_loop: IOLoop) -> Repository:
-    made = InMemoryRepository()
-    io_loop.run_sync(made.start)
-    return made
 
 
 def owner(number: int) -> Owner:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 from collections.abc import Iterator
 from itertools import combinations
@@ -15,9 +16,10 @@ from joserfc import jwe
 from joserfc.jwk import ECKey, OctKey, RSAKey
 
 from aiconfig_plugin.client import seal
-from aiconfig_plugin.domain.model import KeyState, Owner, StoredKey
+from aiconfig_plugin.domain.model import Destination, KeyState, Owner, StoredKey
 from aiconfig_plugin.errors import KeyNotAccepted, KeyNotEncrypted, KeyUnreadable
 from aiconfig_plugin.keys.keyring import Keyring
+from aiconfig_plugin.keys.stored_jwe import encrypt
 from aiconfig_plugin.keys.vault import Vault
 from tests.support.builders import OPENAI, accept, opened
 
@@ -113,23 +115,87 @@ def test_an_old_copy_of_a_stored_key_is_encrypted_with_the_primary() -> None:
     assert (opened(rotated, again), rotated.form(again)) == (OPAQUE, "opaque")
 
 
+BOB = Owner(ALICE.issuer, "bob")
+ORIGIN = "https://azure.example"
+AT_ORIGIN = Destination("OpenAI", ORIGIN)
 MOVES = {
-    "another subject": (Owner(ALICE.issuer, "bob"), "OpenAI"),
-    "another issuer": (Owner("https://other.example", ALICE.subject), "OpenAI"),
-    "another provider": (ALICE, "Anthropic"),
-    "a provider in another case": (ALICE, "openai"),
-    "a subject in another case": (Owner(ALICE.issuer, "Alice"), "OpenAI"),
-    "an issuer with a slash more": (Owner(ALICE.issuer + "/", ALICE.subject), "OpenAI"),
+    "another subject": (BOB, OPENAI),
+    "another issuer": (Owner("https://other.example", ALICE.subject), OPENAI),
+    "another provider": (ALICE, Destination("Anthropic")),
+    "a provider in another case": (ALICE, Destination("openai")),
+    "a subject in another case": (Owner(ALICE.issuer, "Alice"), OPENAI),
+    "an issuer with a slash more": (Owner(ALICE.issuer + "/", ALICE.subject), OPENAI),
+    "an origin": (ALICE, AT_ORIGIN),
+    "another user's origin": (BOB, AT_ORIGIN),
+    "another origin": (ALICE, Destination("OpenAI", "https://mallory.example")),
+    "another port": (ALICE, Destination("OpenAI", ORIGIN + ":8443")),
+    "another provider at the origin": (ALICE, Destination("Azure", ORIGIN)),
+    "no origin, and its name in the provider": (ALICE, Destination(f'OpenAI","{ORIGIN}')),
+    "an empty origin": (ALICE, Destination("OpenAI", "")),
 }
 
 
-@pytest.mark.parametrize(("owner", "provider"), MOVES.values(), ids=MOVES)
-def test_a_stored_key_that_is_moved_does_not_open(owner: Owner, provider: str) -> None:
-    stored = accept(VAULT, OPAQUE)
+@pytest.mark.parametrize(("owner", "destination"), MOVES.values(), ids=MOVES)
+@pytest.mark.parametrize("at", [OPENAI, AT_ORIGIN], ids=["OpenAI's own", "an origin"])
+def test_a_stored_key_that_is_moved_does_not_open(
+    at: Destination, owner: Owner, destination: Destination
+) -> None:
+    if (owner, destination) == (ALICE, at):
+        owner, destination = ALICE, OPENAI
+    stored = VAULT.accept_submitted_key(ALICE, at, OPAQUE)
+    assert VAULT.open(ALICE, at, stored).get_secret_value() == OPAQUE
     with pytest.raises(KeyNotAccepted):
-        accept(VAULT, stored.jwe, owner, provider)
-    with pytest.raises(KeyUnreadable):
-        opened(VAULT, stored, owner, provider)
+        VAULT.accept_submitted_key(owner, destination, stored.jwe)
+    for use in (VAULT.open, VAULT.rewrap):
+        with pytest.raises(KeyUnreadable):
+            use(owner, destination, stored)
+
+
+@pytest.mark.parametrize(("text", "form"), [(SEALED, "plain"), (OPAQUE, "opaque")])
+def test_a_stored_key_remembers_what_it_opens_to(text: str, form: str) -> None:
+    stored = accept(VAULT, text)
+    turned = vault("old", "new", primary="new")
+    for kept in (stored, turned.rewrap(ALICE, OPENAI, stored), accept(turned, stored.jwe)):
+        assert turned.form(kept) == form
+        assert opened(turned, kept) == opened(VAULT, stored)
+
+
+@pytest.mark.parametrize("text", [SEALED, OPAQUE])
+def test_with_another_mark_of_its_form_it_does_not_open(text: str) -> None:
+    stored = accept(VAULT, text)
+    _, rest = stored.jwe.split(".", 1)
+    members = header(stored)
+    for changed in ({}, {"cty": "octet-stream"}, {"cty": "text/plain"}, {"cty": None}):
+        other = {**{name: members[name] for name in ("alg", "enc", "kid", "ctx")}, **changed}
+        if other != members:
+            jwe = f"{encoded(other)}.{rest}"
+            with pytest.raises(KeyUnreadable):
+                opened(VAULT, StoredKey("old", jwe))
+            with pytest.raises(KeyNotAccepted):
+                accept(VAULT, jwe)
+
+
+def test_a_key_stored_before_forms_were_remembered_opens_and_counts_as_plain() -> None:
+    """As version 0.1.0 stored ciphertext: with these four members, spelled so."""
+    context = header(accept(VAULT, SEALED))["ctx"]
+    names = f'{{"alg":"A256KW","enc":"A256GCM","kid":"old","ctx":"{context}"}}'
+    protected = base64.urlsafe_b64encode(names.encode()).rstrip(b"=").decode()
+    old = StoredKey("old", encrypt(protected, OPAQUE.encode(), STORAGE["old"].raw_value))
+    assert (opened(VAULT, old), VAULT.form(old)) == (OPAQUE, "plain")
+    assert accept(VAULT, old.jwe) == old
+
+
+def test_the_digest_of_a_context_is_what_is_stored_already() -> None:
+    """Neither spelling may ever change: stores hold both."""
+    owner = Owner("https://issuer.example", "Jürgen")
+    array = '["https://issuer.example","J\\u00fcrgen","OpenAI"]'
+    assert owner.digest("OpenAI") == digest_of(array)
+    assert owner.digest(ascii_only=False) == digest_of('["https://issuer.example","Jürgen"]')
+
+
+def digest_of(text: str) -> str:
+    digest = hashlib.sha256(text.encode()).digest()
+    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
 
 
 # (issuer, subject, provider), which naive ways of joining would confuse with each other.
@@ -250,7 +316,8 @@ def test_the_parts_of_two_stored_keys_do_not_make_a_third() -> None:
 
 
 def encoded(members: object) -> str:
-    return base64.urlsafe_b64encode(json.dumps(members).encode()).decode().rstrip("=")
+    text = json.dumps(members, separators=(",", ":"))
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
 @pytest.mark.parametrize(

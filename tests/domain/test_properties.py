@@ -28,7 +28,6 @@ from aiconfig_plugin.domain.service import AIConfigService
 from aiconfig_plugin.errors import ConfigNotFound, KeyNotAccepted, KeyUnreadable
 from aiconfig_plugin.keys.keyring import Keyring
 from aiconfig_plugin.keys.vault import Vault
-from aiconfig_plugin.store.repository import MongoRepository
 from aiconfig_plugin.testing import InMemoryRepository
 from tests.support.builders import ALICE, BOB
 
@@ -246,7 +245,3 @@ def check(new_repository: Callable[[], Repository], examples: int, steps: int) -
 
 def test_no_key_is_lost_swapped_or_shown_in_memory() -> None:
     check(InMemoryRepository, examples=100, steps=40)
-
-
-def test_no_key_is_lost_swapped_or_shown_in_mongodb(mongod: Any, database_name: str) -> None:
-    check(lambda: MongoRepository.connect(mongod.uri, database_name), examples=12, steps=20)

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from motor.motor_asyncio import AsyncIOMotorClient
 
 from aiconfig_plugin import AIConfigPlugin, Settings
 from aiconfig_plugin.domain.model import Owner, ResolvedModel, SecretStr
@@ -23,10 +22,10 @@ from aiconfig_plugin.errors import (
     ModelNotConfigured,
 )
 from aiconfig_plugin.keys.keyring import load_keyring
+from aiconfig_plugin.testing import InMemoryRepository
 from tests.support.builders import (
     ALICE,
     API_KEY,
-    BOB,
     ISSUER,
     PROMPT,
     RUN,
@@ -37,7 +36,6 @@ from tests.support.builders import (
     submission,
     turn,
 )
-from tests.support.commands import CommandRecorder
 from tests.support.gateway import entry
 
 MODELS = [
@@ -50,8 +48,8 @@ MODELS = [
 
 
 @asynccontextmanager
-async def alice_s(keyring: Path, uri: str, name: str) -> AsyncIterator[AIConfigPlugin]:
-    async with started(keyring, uri, name) as plugin:
+async def alice_s(keyring: Path, repository: InMemoryRepository) -> AsyncIterator[AIConfigPlugin]:
+    async with started(keyring, repository=repository) as plugin:
         await plugin._service.create(ALICE, submission(*MODELS))
         yield plugin
 
@@ -65,9 +63,9 @@ def secret(chosen: ResolvedModel) -> str | None:
 
 @RUN
 async def test_the_first_entry_in_the_owner_s_order_that_fits_is_chosen(
-    keyring: Path, mongod: Any, database_name: str
+    keyring: Path, repository: InMemoryRepository
 ) -> None:
-    async with alice_s(keyring, mongod.uri, database_name) as plugin:
+    async with alice_s(keyring, repository) as plugin:
         expected: list[tuple[dict[str, str], str | None]] = [
             ({}, "key 0"),
             ({"provider": "OpenAI"}, "key 0"),
@@ -86,8 +84,8 @@ async def test_the_first_entry_in_the_owner_s_order_that_fits_is_chosen(
 
 
 @RUN
-async def test_it_holds_what_a_call_needs(keyring: Path, mongod: Any, database_name: str) -> None:
-    async with alice_s(keyring, mongod.uri, database_name) as plugin:
+async def test_it_holds_what_a_call_needs(keyring: Path, repository: InMemoryRepository) -> None:
+    async with alice_s(keyring, repository) as plugin:
         chosen = await plugin.resolve("alice", provider="Azure")
         assert (chosen.provider, chosen.type, chosen.model) == ("Azure", "chat", "gpt-4")
         assert chosen.is_paid is False
@@ -98,9 +96,9 @@ async def test_it_holds_what_a_call_needs(keyring: Path, mongod: Any, database_n
 
 @RUN
 async def test_a_sealed_key_resolves_to_what_was_sealed(
-    keyring: Path, mongod: Any, database_name: str
+    keyring: Path, repository: InMemoryRepository
 ) -> None:
-    async with started(keyring, mongod.uri, database_name) as plugin:
+    async with started(keyring, repository=repository) as plugin:
         await plugin._service.create(ALICE, submission(sealed_entry(plugin._vault, ALICE)))
         assert secret(await plugin.resolve("alice")) == API_KEY
 
@@ -118,18 +116,16 @@ async def test_a_sealed_key_resolves_to_what_was_sealed(
     ],
 )
 async def test_where_nothing_fits_it_says_so(
-    keyring: Path, mongod: Any, database_name: str, filters: dict[str, str]
+    keyring: Path, repository: InMemoryRepository, filters: dict[str, str]
 ) -> None:
-    async with alice_s(keyring, mongod.uri, database_name) as plugin:
+    async with alice_s(keyring, repository) as plugin:
         with pytest.raises(ModelNotConfigured):
             await plugin.resolve("alice", **filters)
 
 
 @RUN
-async def test_who_has_nothing_is_told_apart(
-    keyring: Path, mongod: Any, database_name: str
-) -> None:
-    async with alice_s(keyring, mongod.uri, database_name) as plugin:
+async def test_who_has_nothing_is_told_apart(keyring: Path, repository: InMemoryRepository) -> None:
+    async with alice_s(keyring, repository) as plugin:
         for subject in ("bob", "", "Alice", "alice "):
             with pytest.raises(ConfigNotFound):
                 await plugin.resolve(subject)
@@ -137,10 +133,10 @@ async def test_who_has_nothing_is_told_apart(
 
 @RUN
 async def test_a_user_of_another_issuer_is_another_user(
-    keyring: Path, mongod: Any, database_name: str
+    keyring: Path, repository: InMemoryRepository
 ) -> None:
     other = Owner("https://other.example", "alice")
-    async with alice_s(keyring, mongod.uri, database_name) as plugin:
+    async with alice_s(keyring, repository) as plugin:
         with pytest.raises(ConfigNotFound):
             await plugin.resolve("alice", issuer=other.issuer)
         await plugin._service.create(other, submission(entry(key="another's")))
@@ -151,10 +147,9 @@ async def test_a_user_of_another_issuer_is_another_user(
 
 @RUN
 async def test_without_a_configured_issuer_it_has_to_be_given(
-    keyring: Path, mongod: Any, database_name: str
+    keyring: Path, repository: InMemoryRepository
 ) -> None:
-    settings = Settings(mongodb_uri=mongod.uri, mongodb_database=database_name, keyring=keyring)
-    plugin = AIConfigPlugin(settings, authenticate=nobody)
+    plugin = AIConfigPlugin(Settings(keyring=keyring), repository=repository, authenticate=nobody)
     try:
         await plugin.start()
         await plugin._service.create(ALICE, submission(*MODELS))
@@ -167,40 +162,16 @@ async def test_without_a_configured_issuer_it_has_to_be_given(
 
 @RUN
 async def test_an_unreadable_key_is_an_error_and_not_a_call_without_one(
-    keyring: Path, mongod: Any, database_name: str
+    keyring: Path, repository: InMemoryRepository
 ) -> None:
     lost = load_keyring(keyring).primary
-    async with alice_s(keyring, mongod.uri, database_name):
+    async with alice_s(keyring, repository):
         turn(keyring)
         drop(keyring, lost)
-    async with started(keyring, mongod.uri, database_name) as plugin:
+    async with started(keyring, repository=repository) as plugin:
         with pytest.raises(KeyUnreadable):
             await plugin.resolve("alice")
         assert secret(await plugin.resolve("alice", provider="Ollama")) is None
-
-
-# What it costs
-
-
-@RUN
-async def test_it_asks_the_store_once(keyring: Path, mongod: Any, database_name: str) -> None:
-    commands = CommandRecorder()
-    client: AsyncIOMotorClient[dict[str, Any]] = AsyncIOMotorClient(
-        mongod.uri, event_listeners=[commands]
-    )
-    try:
-        async with started(keyring, database=client[database_name]) as plugin:
-            await plugin._service.create(ALICE, submission(*MODELS))
-            for filters in ({}, {"provider": "Ollama"}, {"model": "gpt-4o"}):
-                commands.clear()
-                await plugin.resolve("alice", **filters)
-                assert commands.names == ["find"]
-            commands.clear()
-            with pytest.raises(ConfigNotFound):
-                await plugin.resolve("bob")
-            assert commands.names == ["find"]
-    finally:
-        client.close()
 
 
 # The secret
@@ -268,18 +239,3 @@ def test_a_traceback_with_its_locals_does_not_show_it(chosen: ResolvedModel) -> 
     summary = traceback.TracebackException.from_exception(raised.value, capture_locals=True)
     shown = "".join(summary.format())
     assert "call_of_the_host" in shown and API_KEY not in shown
-
-
-@RUN
-async def test_the_errors_of_resolving_do_not_show_it(
-    keyring: Path, mongod: Any, database_name: str, documents: Any
-) -> None:
-    async with started(keyring, mongod.uri, database_name) as plugin:
-        for owner in (ALICE, BOB):
-            await plugin._service.create(owner, submission(entry(key=API_KEY[3:])))
-        theirs = documents.find_one({"subject": "bob"})["models"][0]["key"]
-        documents.update_one({"subject": "alice"}, {"$set": {"models.0.key": theirs}})
-        with pytest.raises(KeyUnreadable) as raised:
-            await plugin.resolve("alice")
-        summary = traceback.TracebackException.from_exception(raised.value, capture_locals=True)
-        assert API_KEY[3:] not in "".join(summary.format())
