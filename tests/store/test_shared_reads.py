@@ -12,7 +12,12 @@ from pymongo.errors import AutoReconnect
 from tornado.ioloop import IOLoop
 
 from aiconfig_plugin.errors import StorageUnavailable
-from aiconfig_plugin.store.shared_reads import MAX_BATCH_SIZE, MAX_QUERIES, SharedReads
+from aiconfig_plugin.store.shared_reads import (
+    MAX_BATCH_SIZE,
+    MAX_OPEN_QUERIES,
+    MAX_QUERIES,
+    SharedReads,
+)
 
 Document: TypeAlias = "dict[str, Any]"
 
@@ -209,6 +214,37 @@ async def test_a_round_trip_that_is_broken_off_leaves_nobody_without_an_answer(
     assert {type(error) for error in await outcomes(waiting)} == {StorageUnavailable}
     (await store.queries.get()).answer()
     assert version(await later) == 1
+
+
+@RUN
+async def test_late_queries_keep_nobody_waiting_and_are_bounded_in_number(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    store.reads = SharedReads(store.find, timeout=1000.0, late=1.0)
+    opened = await store.busy()
+    waiting = await store.begin(["a", "b"])
+
+    async def pass_time(seconds: float) -> None:
+        monkeypatch.setattr(loop, "time", lambda: began + seconds)
+        for _ in range(5):
+            await asyncio.sleep(0)
+
+    await pass_time(0.9)
+    assert store.queries.empty()
+    await pass_time(1.1)
+    opened.append(together := store.queries.get_nowait())
+    assert together.ids == ["a", "b"]
+    for number in range(2, 20):
+        await store.begin([f"{number}"])
+        await pass_time(number * 2)
+        while not store.queries.empty():
+            opened.append(store.queries.get_nowait())
+    assert len(opened) == MAX_OPEN_QUERIES
+    together.answer()
+    assert [version(found) for found in await outcomes(waiting)] == [1, 1]
+    assert len(store.queries.get_nowait().ids) == 20 - 2 - (MAX_OPEN_QUERIES - 3)
 
 
 @RUN
