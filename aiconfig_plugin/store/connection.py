@@ -157,8 +157,9 @@ class Connection:
         """Return those of the documents that exist, by their ``_id``.
 
         By commands alone, for two reasons. A cursor costs a third as much again. And a primary
-        confirms a linearizable read for the reply to ``find``, but for no ``getMore``: what did
-        not fit into the reply is asked for anew.
+        confirms a linearizable read before it replies to ``find``, but to ``getMore`` only since
+        MongoDB 4.2 and with a timeout of its own (SERVER-37948): what did not fit into the reply
+        is asked for anew.
         """
         found: dict[str, dict[str, Any]] = {}
         while missing := [id for id in ids if id not in found]:
