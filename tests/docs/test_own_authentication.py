@@ -1,4 +1,4 @@
-"""The example for hosts that authenticate runs; scopes and subjects obey the same rules there."""
+"""The example for hosts that authenticate requests themselves."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ import pytest
 from tornado.httpclient import AsyncHTTPClient
 from tornado.httpserver import HTTPServer
 from tornado.testing import bind_unused_port
-from tornado.web import HTTPError
 
-from aiconfig_plugin import AuthorizationServerUnavailable, Principal, Settings
+from aiconfig_plugin import Settings
 from aiconfig_plugin.cli import main
-from tests.support.gateway import BOTH, CREATE_PATH, READ_PATH, Gateway, body
+from tests.support.gateway import CREATE_PATH, READ_PATH, Gateway, body
 
 MakeGateway: TypeAlias = Callable[..., Awaitable[Gateway]]
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "own_authentication.py"
@@ -75,45 +74,3 @@ async def test_the_example_mounts_the_plugin(
         server.stop()
         await server.close_all_connections()
         await plugin.close()
-
-
-def denied(status: int) -> Any:
-    async def authenticate(request: Any) -> Principal:
-        raise HTTPError(status)
-
-    return authenticate
-
-
-def granted(principal: Principal | None) -> Any:
-    async def authenticate(request: Any) -> Any:
-        return principal
-
-    return authenticate
-
-
-async def down(request: Any) -> Principal:
-    raise AuthorizationServerUnavailable("It sleeps.", retry_after=7)
-
-
-@pytest.mark.parametrize(
-    ("authenticate", "status", "challenge"),
-    [
-        (granted(None), 401, 'Bearer realm="aiconfig"'),
-        (granted(Principal("i", "alice", BOTH)), 404, None),
-        (granted(Principal("i", "alice", ["ai-config:read"])), 404, None),
-        (granted(Principal("i", None, BOTH)), 403, None),
-        (granted(Principal("i", "", BOTH)), 403, None),
-        (granted(Principal("i", "alice")), 403, 'Bearer error="insufficient_scope"'),
-        (denied(401), 401, 'Bearer error="invalid_token"'),
-        (denied(500), 500, None),
-        (down, 503, None),
-    ],
-)
-async def test_a_hosts_own_answer_obeys_the_same_rules(
-    make_gateway: MakeGateway, authenticate: Any, status: int, challenge: str | None
-) -> None:
-    gateway = await make_gateway(authenticate=authenticate)
-    answer = await gateway.call("GET")
-    assert answer.code == status
-    given = answer.headers.get("WWW-Authenticate")
-    assert given is None if challenge is None else given.startswith(challenge)

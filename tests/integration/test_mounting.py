@@ -46,6 +46,8 @@ from tests.support.gateway import (
     entry,
     problem,
 )
+from tests.support.issuer import settings_at
+from tests.support.processes import environment
 
 MakeGateway = Callable[..., Awaitable[Gateway]]
 
@@ -226,97 +228,82 @@ async def test_after_a_close_it_can_be_started_again(gateway: Gateway) -> None:
 # The host's own database
 
 
-async def test_the_hosts_motor_database_is_used_and_left_open(
-    make_gateway: MakeGateway, mongod: Any, database_name: str
+@pytest.mark.parametrize("make_client", [AsyncIOMotorClient, AsyncMongoClient])
+async def test_the_hosts_own_database_is_used_and_left_open(
+    make_gateway: MakeGateway, mongod: Any, database_name: str, make_client: Any
 ) -> None:
-    client: Any = AsyncIOMotorClient(mongod.uri)
-    try:
-        gateway = await make_gateway(database=client[database_name], mongodb_uri=None)
-        await whole_journey(gateway.user("alice"))
-        await gateway.user("bob").create(body())
-        await gateway.plugin.close()
-        [name] = await client[database_name].list_collection_names()
-        assert await client[database_name][name].count_documents({}) == 1
-    finally:
-        client.close()
-
-
-async def test_pymongos_asynchronous_database_works_in_its_place(
-    make_gateway: MakeGateway, mongod: Any, database_name: str
-) -> None:
-    async with AsyncMongoClient[dict[str, Any]](mongod.uri) as client:
-        gateway = await make_gateway(database=client[database_name], mongodb_uri=None)
-        await whole_journey(gateway.user("alice"))
-        await gateway.user("bob").create(body())
-        await gateway.plugin.close()
-        [name] = await client[database_name].list_collection_names()
-        assert await client[database_name][name].count_documents({}) == 1
+    client = make_client(mongod.uri)
+    database = client[database_name]
+    gateway = await make_gateway(database=database, mongodb_uri=None)
+    await whole_journey(gateway.user("alice"))
+    await gateway.user("bob").create(body())
+    await gateway.plugin.close()
+    [name] = await database.list_collection_names()
+    assert await database[name].count_documents({}) == 1
+    closing = client.close()
+    if closing is not None:  # PyMongo's
+        await closing
 
 
 # The host's own authentication
 
 
-async def test_a_host_that_has_authenticated_the_request_says_who_it_is(
-    make_gateway: MakeGateway,
-) -> None:
-    async def authenticate(request: HTTPServerRequest) -> Principal | None:
-        match request.headers.get("X-User"):
-            case None:
-                return None
-            case "gone":
-                raise InvalidToken("The session has ended.")
-            case "nobody":
-                raise MissingToken("Log in first.")
-            case "outage":
-                raise AuthorizationServerUnavailable("It sleeps.", retry_after=7)
-            case "error":
-                raise HTTPError(401, "said by the host")
-            case name:
-                return Principal("https://host.example", name, BOTH)
+def answering(answer: Principal | Exception | None) -> Any:
+    async def authenticate(_request: HTTPServerRequest) -> Principal | None:
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
 
-    gateway = await make_gateway(
-        authenticate=authenticate,
-        issuer=None,
-        introspection_endpoint=None,
-        client_id=None,
-        client_secret=None,
-    )
+    return authenticate
+
+
+HOST = "https://host.example"
+OUTAGE = AuthorizationServerUnavailable("It is down.", retry_after=7)
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "code", "challenge"),
+    [
+        (None, 401, "missing-token", 'Bearer realm="aiconfig"'),
+        (Principal(HOST, "alice", BOTH), 404, "config-not-found", None),
+        (Principal(HOST, "alice", [READ]), 404, "config-not-found", None),
+        (Principal(HOST, None, BOTH), 403, "user-required", None),
+        (Principal(HOST, "", BOTH), 403, "user-required", None),
+        (Principal(HOST, "alice"), 403, "insufficient-scope", 'Bearer error="insufficient_scope"'),
+        (MissingToken("Log in first."), 401, "missing-token", 'Bearer realm="aiconfig"'),
+        (InvalidToken("It ended."), 401, "invalid-token", 'Bearer error="invalid_token"'),
+        (HTTPError(401, "said by the host"), 401, "invalid-token", 'Bearer error="invalid_token"'),
+        (OUTAGE, 503, "authorization-server-unavailable", None),
+    ],
+    ids=repr,
+)
+async def test_a_host_says_who_it_is_and_the_same_rules_hold(
+    make_gateway: MakeGateway, answer: Any, status: int, code: str, challenge: str | None
+) -> None:
+    gateway = await make_gateway(authenticate=answering(answer))
+    # No token counts here.
+    response = await gateway.call("GET", headers=gateway.auth("alice"))
+    problem(response, status, code)
+    assert b"said by the host" not in response.body
+    given = response.headers.get("WWW-Authenticate")
+    assert given is None if challenge is None else given.startswith(challenge)
+    assert response.headers.get("Retry-After") == ("7" if answer is OUTAGE else None)
+
+
+async def test_what_a_host_says_is_who_owns_the_configuration(make_gateway: MakeGateway) -> None:
+    async def authenticate(request: HTTPServerRequest) -> Principal:
+        return Principal(HOST, request.headers["X-User"], request.headers.get("X-Scope", BOTH))
+
+    gateway = await make_gateway(authenticate=authenticate)
     alice, bob = (User(gateway, {"X-User": name}) for name in ("alice", "bob"))
     await alice.create(body(entry(key=OPAQUE)))
     problem(await bob.read(), 404, "config-not-found")
+    problem(await bob.create(body(), X_Scope=READ), 403, "insufficient-scope")
     assert await alice.states() == {"gpt-4": "set"}
-    token = gateway.auth("alice")  # No token counts here.
-    problem(await gateway.call("GET", READ_PATH, None, token), 401, "missing-token")
-    for name, status, code in (
-        ("gone", 401, "invalid-token"),
-        ("nobody", 401, "missing-token"),
-        ("outage", 503, "authorization-server-unavailable"),
-        ("error", 401, "invalid-token"),
-    ):
-        answer = await gateway.call("GET", READ_PATH, None, {"X-User": name})
-        problem(answer, status, code)
-        assert b"said by the host" not in answer.body
-        assert ("WWW-Authenticate" in answer.headers) == (status == 401)
-    assert (await gateway.call("GET", READ_PATH, None, {"X-User": "outage"})).headers[
-        "Retry-After"
-    ] == "7"
-
-
-async def test_scopes_are_asked_of_the_hosts_principal_too(make_gateway: MakeGateway) -> None:
-    async def authenticate(request: HTTPServerRequest) -> Principal:
-        return Principal("https://host.example", "alice", request.headers.get("X-Scope", ""))
-
-    gateway = await make_gateway(authenticate=authenticate)
-    reader = {"X-Scope": READ}
-    problem(await gateway.call("GET", READ_PATH, None, reader), 404, "config-not-found")
-    problem(await gateway.call("POST", CREATE_PATH, body(), reader), 403, "insufficient-scope")
-    problem(await gateway.call("GET", READ_PATH), 403, "insufficient-scope")
 
 
 async def test_an_empty_scope_setting_asks_for_no_scope(make_gateway: MakeGateway) -> None:
-    async def authenticate(_request: HTTPServerRequest) -> Principal:
-        return Principal("https://host.example", "alice")
-
+    authenticate = answering(Principal(HOST, "alice"))
     gateway = await make_gateway(authenticate=authenticate, read_scope="", write_scope="")
     await whole_journey(User(gateway, {}))
 
@@ -356,19 +343,11 @@ def test_to_make_one_opens_nothing_so_that_the_host_may_fork_before_it_starts_it
     mongod: Any, database_name: str, tmp_path: Path
 ) -> None:
     create_keyring(tmp_path / "keyring.json")
-    environment = {
-        **{name: value for name, value in os.environ.items() if not name.startswith("AICONFIG_")},
-        "AICONFIG_MONGODB_URI": mongod.uri,
-        "AICONFIG_MONGODB_DATABASE": database_name,
-        "AICONFIG_KEYRING": str(tmp_path / "keyring.json"),
-        "AICONFIG_ISSUER": "http://127.0.0.1:1",
-        "AICONFIG_INTROSPECTION_ENDPOINT": "http://127.0.0.1:1/introspect",
-        "AICONFIG_CLIENT_ID": "gateway",
-        "AICONFIG_CLIENT_SECRET": "secret",
-    }
+    settings = settings_at("http://127.0.0.1:1")
+    given = {"mongodb_uri": mongod.uri, "mongodb_database": database_name}
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", FORK],
-        env=environment,
+        env=environment(keyring=str(tmp_path / "keyring.json"), **given, **settings),
         capture_output=True,
         text=True,
         timeout=60,
