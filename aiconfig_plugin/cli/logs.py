@@ -26,7 +26,12 @@ class JSONFormatter(logging.Formatter):
 
 
 def configure_logging(format: str, level: str) -> None:
-    """Write records of ``level`` and above, in one format; from INFO on with the audit trail."""
+    """Write records of ``level`` and above, in one format; from info on with the audit trail.
+
+    The libraries stay at info: their debug records hold documents and headers.
+    """
     handler = logging.StreamHandler()
     handler.setFormatter(JSONFormatter() if format == "json" else logging.Formatter(TEXT))
-    logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
+    of_libraries = "info" if level == "debug" else level
+    logging.basicConfig(handlers=[handler], level=of_libraries.upper(), force=True)
+    logging.getLogger("aiconfig_plugin").setLevel(level.upper())

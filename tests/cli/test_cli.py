@@ -256,7 +256,7 @@ def test_check_fails_with_code_1_for_a_wrong_setting(
     [
         (False, signal.SIGTERM, ""),
         (False, signal.SIGHUP, "--log-level info"),
-        (True, signal.SIGINT, "--metrics --log-level info --log-format json"),
+        (True, signal.SIGINT, "--metrics --log-level DEBUG --log-format json"),
     ],
 )
 def test_serve_prints_one_line_serves_and_ends_when_told(
@@ -296,6 +296,8 @@ def assert_logged(lines: str, options: str) -> None:
         assert re.search(rf'^{time} INFO aiconfig_plugin.audit: .*"create"', lines, re.MULTILINE)
     else:
         records = [json.loads(line) for line in lines.splitlines()]
+        debug = [each["logger"] for each in records if each["level"] == "DEBUG"]
+        assert all(name.startswith("aiconfig_plugin") for name in debug)
         [audit] = [each for each in records if each["logger"] == "aiconfig_plugin.audit"]
         assert set(audit) == {"time", "level", "logger", "message"} and audit["level"] == "INFO"
         assert json.loads(audit["message"])["action"] == "create"
