@@ -129,7 +129,7 @@ setup(
     # The schemas lie at the top, where they are read on their own, and install inside the package.
     package_dir={"aiconfig_plugin": "aiconfig_plugin", "aiconfig_plugin.schemas": "schemas"},
     package_data={
-        "aiconfig_plugin": ["py.typed", "web/*.css", "web/*.js"],
+        "aiconfig_plugin": ["py.typed", "web/*.css", "web/*.js", "web/*.d.ts"],
         "aiconfig_plugin.demo": ["page/*.css", "page/*.html", "page/*.js"],
         "aiconfig_plugin.schemas": ["*.json"],
     },

@@ -1,7 +1,7 @@
 // The client and the element, in one module: a page that imports this one gets all of one version.
 
 export * from "./ai-config-client.js";
-export * from "./ai-config-settings.js";
+export { AIConfigSettings } from "./ai-config-settings.js";
 
 // All at once, so that the browser does not find them one after the other.
 import "./ai-config-conflict.js";
