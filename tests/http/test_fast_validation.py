@@ -22,7 +22,8 @@ ENTRY = {"provider": "p", "type": "t", "model": "m", "apiKeyEncrypted": "k", "is
 GOOD = {"models": [ENTRY], "system_prompt": ""}
 MEMBERS = load_schema("entry")["properties"]
 PATTERNS = {name: MEMBERS[name]["pattern"] for name in MEMBERS if "pattern" in MEMBERS[name]}
-CODE_POINTS = [*range(0xD800), *range(0xE000, 0x110000)]
+# All of the basic plane, and a sample of the others.
+CODE_POINTS = [*range(0xD800), *range(0xE000, 0x10000), *range(0x10000, 0x110000, 101)]
 SPACES = [chr(point) for point in CODE_POINTS if chr(point).isspace()]
 
 
@@ -41,20 +42,24 @@ def both(document: Any) -> tuple[bool, bool]:
 def test_every_pattern_is_one_of_those_that_are_compared() -> None:
     files = [json.dumps(load_schema(name)) for name in ("config", "entry")]
     assert "".join(files).lower().count("pattern") == len(PATTERNS) == 3
+    assert PATTERNS["provider"] == PATTERNS["model"]
 
 
-@pytest.mark.parametrize("name", PATTERNS)
+@pytest.mark.parametrize("name", ["model", "type"])  # provider has the pattern of model.
 @pytest.mark.parametrize("place", ["{}a", "a{}", "a{}a"])
-def test_both_regex_dialects_agree_on_every_code_point(name: str, place: str) -> None:
+def test_both_regex_dialects_agree_on_every_character(name: str, place: str) -> None:
     passes, search = validation._fast_validator(), validation._ecma_262(PATTERNS[name]).search
-    entry: dict[str, Any] = dict(ENTRY)
-    document = {"models": [entry], "system_prompt": ""}
-    different = []
-    for point in CODE_POINTS:
-        entry[name] = text = place.format(chr(point))
-        if passes(document) is not (search(text) is not None):
-            different.append(hex(point))
-    assert not different
+
+    def document(texts: list[str]) -> Any:
+        return {"models": [{**ENTRY, name: text} for text in texts], "system_prompt": ""}
+
+    texts = [place.format(chr(point)) for point in CODE_POINTS]
+    fitting = [text for text in texts if search(text)]
+    for start in range(0, len(fitting), 100):  # They pass together,
+        assert passes(document(fitting[start : start + 100]))
+    refused = [text for text in texts if not search(text)]
+    for text in refused[:5000] + refused[5000::11]:  # and each of these fails by itself.
+        assert not passes(document([text]))
 
 
 edges = st.sampled_from(["", "\n", "\r\n", "\0", "\x1f", "\x7f", "\x85", "\u180e", "\u200b"]) | (
@@ -138,13 +143,13 @@ def changed(document: dict[str, Any], change: tuple[int | None, tuple[str, Any]]
 
 
 thorough = settings(
-    max_examples=1000,
+    max_examples=200,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 
 
-@settings(thorough, max_examples=300)
+@settings(thorough, max_examples=100)
 @given(fitting)
 def test_what_fits_passes_at_once(document: Any) -> None:
     assert both(document) == (True, True)
@@ -170,12 +175,6 @@ def test_any_value_in_an_entry_is_judged_alike(name: str, value: Any) -> None:
     assert fast == slow
 
 
-@given(odd | st.lists(odd, max_size=3) | st.dictionaries(names, odd, max_size=3))
-def test_any_document_is_judged_alike(document: Any) -> None:
-    fast, slow = both(document)
-    assert fast == slow
-
-
 def raw(document: Any) -> bytes:
     return json.dumps(document).encode()
 
@@ -184,12 +183,12 @@ def refuse_to_be_asked(_document: Any) -> bool:
     raise AssertionError("asked for what is settled")
 
 
-def test_jsonschema_is_not_asked_about_what_passes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(validation, "_check_schema", refuse_to_be_asked)
-    assert parse_submission(raw(GOOD)).models[0].provider == "p"
-
-
-def test_jsonschema_decides_what_does_not_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_jsonschema_decides_about_what_does_not_pass_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(validation, "_check_schema", refuse_to_be_asked)
+        assert parse_submission(raw(GOOD)).models[0].provider == "p"
     monkeypatch.setattr(validation, "_fast_validator", lambda: lambda _document: False)
     assert parse_submission(raw(GOOD)).models[0].provider == "p"
     with pytest.raises(SchemaViolation):

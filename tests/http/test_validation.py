@@ -237,7 +237,7 @@ thorough = functools.partial(
 )
 
 
-@thorough(max_examples=400)
+@thorough(max_examples=150)
 @given(bodies, st.booleans())
 def test_no_refusal_repeats_what_was_submitted(body: Any, ascii_only: bool) -> None:
     try:
@@ -247,7 +247,7 @@ def test_no_refusal_repeats_what_was_submitted(body: Any, ascii_only: bool) -> N
         assert_nothing_is_repeated(error)
 
 
-@thorough(max_examples=400)
+@thorough(max_examples=150)
 @given(
     bodies,
     st.sampled_from(
