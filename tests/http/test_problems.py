@@ -80,7 +80,7 @@ def test_every_error_is_in_the_table_or_for_python_alone() -> None:
         (errors.ClientCredentialsRefused("story"), 500, "internal-error", {}, {}),
         (KeyError("story"), 500, "internal-error", {}, {}),
         (asyncio.TimeoutError("story"), 500, "internal-error", {}, {}),
-        (HTTPError(503, "story"), 500, "internal-error", {}, {}),
+        (HTTPError(500, "story"), 500, "internal-error", {}, {}),
         (None, 500, "internal-error", {}, {}),
         (
             errors.AuthorizationServerUnavailable("x", retry_after=7),
