@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit, urlunsplit
@@ -171,9 +172,17 @@ def no_response(err: Exception, timeout: float) -> AuthorizationServerUnavailabl
     """Return the error for a call that ended without a response."""
     if isinstance(err, (asyncio.TimeoutError, httpx2.TimeoutException)):
         detail = f"The authorization server did not respond within {timeout:g} s."
+    elif _is_certificate_error(err):
+        detail = f"The authorization server's certificate is not trusted ({variable('ca_file')})."
     else:
         detail = "The connection to the authorization server failed."
     return AuthorizationServerUnavailable(detail)
+
+
+def _is_certificate_error(err: BaseException | None) -> bool:
+    while err is not None and not isinstance(err, ssl.SSLCertVerificationError):
+        err = err.__cause__ or err.__context__
+    return err is not None
 
 
 def _is_secure(endpoint: str, issuer: str, allow_http: bool) -> bool:

@@ -3,32 +3,23 @@
 from __future__ import annotations
 
 import json
-import ssl
 import time
-from collections.abc import Iterator
-from datetime import datetime, timedelta, timezone
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.x509.oid import NameOID
 from joserfc import jwt
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
-from tornado.httpserver import HTTPServer
-from tornado.ioloop import IOLoop
-from tornado.testing import bind_unused_port
-from tornado.web import Application, RequestHandler
 
 from aiconfig_plugin import AuthorizationServerUnavailable, Settings
 from aiconfig_plugin.errors import ConfigurationError
 from aiconfig_plugin.introspection.authenticator import IntrospectionAuthenticator
 from aiconfig_plugin.introspection.client_auth import ASSERTION_LIFETIME, load_client_key
-from tests.introspection.conftest import ISSUER
+from tests.introspection.conftest import ISSUER, TOKEN, Make
 from tests.support.scripted_server import ScriptedServer, active
+from tests.support.tls import Certificate
 
 JWT_BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
@@ -164,75 +155,19 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
             IntrospectionAuthenticator(settings(tmp_path / "none", **given))
 
 
-class TLSServer:
-    """An introspection endpoint with a certificate that it has signed itself."""
-
-    def __init__(self, folder: Path) -> None:
-        key = ec.generate_private_key(ec.SECP256R1())
-        self.certificate = write(folder / "ca.pem", certificate(key))
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        context.load_cert_chain(self.certificate, write(folder / "tls.key", pem(key)))
-        socket, port = bind_unused_port()
-        self.url = f"https://127.0.0.1:{port}/introspect"
-        self._http = HTTPServer(Application([("/introspect", _Active)]), ssl_options=context)
-        self._http.add_socket(socket)
-
-    async def stop(self) -> None:
-        self._http.stop()
-        await self._http.close_all_connections()
-
-
-class _Active(RequestHandler):
-    def post(self) -> None:
-        self.finish({"active": True, "sub": "alice"})
-
-
-def certificate(key: ec.EllipticCurvePrivateKey) -> str:
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = datetime.now(timezone.utc)
-    built = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False
-        )
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    return built.public_bytes(serialization.Encoding.PEM).decode()
-
-
-@pytest.fixture
-def tls(io_loop: IOLoop, tmp_path: Path) -> Iterator[TLSServer]:
-    async def make() -> TLSServer:
-        return TLSServer(tmp_path)
-
-    made = io_loop.run_sync(make)
-    yield made
-    io_loop.run_sync(made.stop)
-
-
 async def test_a_certificate_is_checked_against_the_ca_file_and_never_not(
-    tls: TLSServer, tmp_path: Path
+    make: Make, tmp_path: Path
 ) -> None:
-    given = {"client_auth_method": "client_secret_basic", "client_secret": "s"}
-    for ca_file in (tls.certificate, None):
-        wanted = settings(tmp_path, introspection_endpoint=tls.url, ca_file=ca_file, **given)
-        authenticator = IntrospectionAuthenticator(wanted)
-        await authenticator.start()
-        try:
-            if ca_file:
-                assert (await authenticator.authenticate("t")).subject == "alice"
-            else:
-                with pytest.raises(AuthorizationServerUnavailable):
-                    await authenticator.authenticate("t")
-        finally:
-            await authenticator.close()
+    certificate = Certificate(tmp_path, "127.0.0.1")
+    server = ScriptedServer(tls=certificate.for_server())
+    server.script(TOKEN, active())
+    try:
+        trusting = await make(introspection_endpoint=server.url, ca_file=certificate.path)
+        assert (await trusting.authenticate(TOKEN)).subject == "alice"
+        with pytest.raises(AuthorizationServerUnavailable, match=r"certificate.*AICONFIG_CA_FILE"):
+            await (await make(introspection_endpoint=server.url)).authenticate(TOKEN)
+    finally:
+        await server.stop()
 
 
 @pytest.mark.parametrize("content", ["", "hello", None])

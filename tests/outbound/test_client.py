@@ -7,19 +7,14 @@ that it is given and goes to the server of the test instead.
 from __future__ import annotations
 
 import asyncio
-import datetime
 import ssl
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import httpcore2
 import httpx2
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from tornado.httpserver import HTTPServer
 from tornado.testing import bind_unused_port
 from tornado.web import Application, RequestHandler
@@ -28,6 +23,7 @@ from aiconfig_plugin.base_url import BaseURL
 from aiconfig_plugin.errors import BaseURLRefused
 from aiconfig_plugin.outbound import origin_client
 from aiconfig_plugin.outbound.client import is_global
+from tests.support.tls import Certificate
 
 NAME = "provider.example"
 PUBLIC_ADDRESS = "93.184.215.14"
@@ -42,34 +38,8 @@ class Provider(RequestHandler):
 
 
 @pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ssl.SSLContext]:
-    """A certificate file of NAME with its key, and a context that trusts it alone."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, NAME)])
-    now = datetime.datetime.now(datetime.timezone.utc)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(hours=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(NAME)]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    pem = made.public_bytes(serialization.Encoding.PEM)
-    path = tmp_path_factory.mktemp("tls") / "provider.pem"
-    path.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-        + pem
-    )
-    return path, ssl.create_default_context(cadata=pem.decode())
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    return Certificate(tmp_path_factory.mktemp("tls"), NAME)
 
 
 @asynccontextmanager
@@ -113,18 +83,16 @@ def connected(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 
 
 def test_the_connection_goes_to_the_checked_address_and_tls_sees_the_name(
-    certificate: tuple[Path, ssl.SSLContext], connected: list[str]
+    certificate: Certificate, connected: list[str]
 ) -> None:
     async def run() -> None:
-        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        tls.load_cert_chain(certificate[0])
-        async with provider(tls) as port:
+        async with provider(certificate.for_server()) as port:
             # It turns to loopback after the first answer: no second one is ever asked for.
             resolver = Resolver([PUBLIC_ADDRESS], ["127.0.0.1"])
             client = origin_client(
                 BaseURL.parse(f"https://{NAME}:{port}/v1"),
                 public_only=True,
-                verify=certificate[1],
+                verify=certificate.for_client(),
                 resolve=resolver,
             )
             async with client:

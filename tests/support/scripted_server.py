@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -65,7 +66,8 @@ class ScriptedServer:
     path, and ``fetched`` every path that was asked for, in order.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, tls: ssl.SSLContext | None = None) -> None:
+        self._tls = tls
         self.calls: list[Call] = []
         self.documents: dict[str, Reply] = {}
         self.fetched: list[str] = []
@@ -73,7 +75,7 @@ class ScriptedServer:
         self._arrived = asyncio.Condition()
         self._gates: list[asyncio.Event] = []
         self._socket, self.port = bind_unused_port()
-        self.issuer = f"http://127.0.0.1:{self.port}"
+        self.issuer = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
         self.url = f"{self.issuer}/introspect"
         self.start()
 
@@ -83,7 +85,8 @@ class ScriptedServer:
             [self._socket] = bind_sockets(self.port, "127.0.0.1")
         routes = [(r"/.*", _Handler, {"script": self})]
         # Without an access log: what is logged is the plugin's.
-        self._server = HTTPServer(Application(routes, log_function=lambda handler: None))
+        application = Application(routes, log_function=lambda handler: None)
+        self._server = HTTPServer(application, ssl_options=self._tls)
         self._server.add_socket(self._socket)
 
     def script(self, token: str, *replies: Reply) -> None:
