@@ -1,4 +1,4 @@
-"""The words of the domain, as values. Nothing here does I/O or knows a library."""
+"""Domain value types. Nothing here does I/O or knows a library."""
 
 from __future__ import annotations
 

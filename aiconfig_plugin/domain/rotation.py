@@ -1,7 +1,7 @@
-"""Work over the keys of all owners: which keyring keys wrap them, and wrapping them anew.
+"""Key rotation, and the check of a keyring against the stored keys.
 
-Safe beside live writers: an owner who writes meanwhile wins, and is visited again. Nothing is
-remembered between runs; what is wrapped by the primary already is simply not found again.
+Rotation is safe beside live writers: an owner who writes meanwhile wins, and is visited again. It
+keeps no state between runs: a key that the primary wraps already is not found again.
 """
 
 from __future__ import annotations
@@ -104,9 +104,9 @@ def _opens(vault: KeyVault, kid: str, stored: StoredConfig) -> bool:
 async def _rotate_kid(
     repository: Repository, vault: KeyVault, kid: str, progress: Callable[[int], None]
 ) -> int:
-    """Wrap anew what ``kid`` wraps, until nothing is left of it but what cannot be opened.
+    """Re-encrypt the keys that ``kid`` wraps, until only those are left that do not open.
 
-    Returns how many keys were.
+    Returns how many were re-encrypted.
     """
     rewrapped = fruitless = 0
     while fruitless < MAX_FRUITLESS_PASSES:
@@ -121,9 +121,9 @@ async def _rotate_kid(
 async def _pass(
     repository: Repository, vault: KeyVault, kid: str, progress: Callable[[int], None]
 ) -> tuple[int, bool]:
-    """Go through the configurations once.
+    """Visit each configuration once.
 
-    Returns how many keys were wrapped anew, and whether a live writer was faster somewhere.
+    Returns how many keys were re-encrypted, and whether a live writer was faster somewhere.
     """
     rewrapped, overtaken = 0, False
     after = ""
@@ -142,7 +142,7 @@ async def _pass(
 async def _applied(
     repository: Repository, page: Sequence[StoredConfig], changes: Sequence[Rewrapping]
 ) -> Sequence[Rewrapping]:
-    """Return those of the changes that are found in the store: no ciphertext comes twice."""
+    """Return those of the changes that are found in the store: no ciphertext occurs twice."""
     owners = {stored.id: stored.owner for stored in page}
     applied = []
     for change in changes:

@@ -1,8 +1,8 @@
 """The keyring: a JWK Set file (RFC 7517) with the keys that storage and sealing use.
 
 ``oct`` keys wrap what is stored, ``EC`` keys open what clients seal. Of each kind the first one
-marked ``"primary": true`` is used for what is new (the first of all where none is marked), and
-every one for what is old. No message here holds key material.
+marked ``"primary": true`` encrypts (the first of all where none is marked), and every one
+decrypts. No message here holds key material.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The life of a keyring file: create, add, promote, retire.
+"""Create and change a keyring file: add, promote and retire keys.
 
 The order that is safe while many gateways run is: add on every gateway, then promote on every
 gateway, then rotate, then retire. Each change replaces the file at once or not at all.
@@ -38,10 +38,7 @@ def create_keyring(path: Path) -> None:
 
 
 def add_keys(path: Path) -> list[str]:
-    """Add a storage key and a sealing key that are not used for new things yet.
-
-    Returns their ``kid``.
-    """
+    """Add a storage key and a sealing key without activating them; return their ``kid``."""
     pair = _new_pair()
     with _locked_update(path) as keys:
         keys += pair
@@ -49,7 +46,7 @@ def add_keys(path: Path) -> list[str]:
 
 
 def promote_keys(path: Path, kid: str | None = None) -> list[str]:
-    """Use ``kid``, or without it the newest key of each kind, for what is new from now on.
+    """Make ``kid``, or without it the newest key of each kind, the primary of its kind.
 
     Returns the ``kid`` of what was promoted.
     """
@@ -83,9 +80,9 @@ def retirable(path: Path, kid: str | None = None) -> list[str]:
 
 
 def retire_keys(path: Path, kids: Collection[str]) -> None:
-    """Remove these keys. What they wrap cannot be read any more: count it first.
+    """Remove these keys. What they encrypt cannot be decrypted any more: count it first.
 
-    A key that has been promoted meanwhile is refused.
+    Raises :class:`~aiconfig_plugin.errors.ConfigurationError` for a primary.
     """
     with _locked_update(path) as keys:
         keyring = load_keyring(path)

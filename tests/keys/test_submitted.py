@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Callable
 
 import pytest
@@ -11,8 +10,7 @@ import pytest
 from aiconfig_plugin.errors import KeyNotAccepted, KeyNotEncrypted
 from tests.keys.test_vault import VAULT
 from tests.support.builders import accept
-
-GROWTH = 16
+from tests.support.growth import assert_linear
 
 # Each makes a value of about the length that is asked for.
 ADVERSARIAL: dict[str, Callable[[int], str]] = {
@@ -36,16 +34,10 @@ ADVERSARIAL: dict[str, Callable[[int], str]] = {
 }
 
 
-def seconds(submitted: str) -> float:
-    """The processor time that it takes, whatever else the machine does."""
-    begun = time.thread_time()
-    with contextlib.suppress(KeyNotAccepted, KeyNotEncrypted):
-        accept(VAULT, submitted)
-    return time.thread_time() - begun
-
-
 @pytest.mark.parametrize("make", ADVERSARIAL.values(), ids=ADVERSARIAL)
 def test_a_value_that_is_longer_takes_longer_by_as_much(make: Callable[[int], str]) -> None:
-    rounds = [[seconds(make(length)) for length in (8_000, 8_000 * GROWTH)] for _ in range(7)]
-    short, long = map(min, zip(*rounds, strict=True))
-    assert long < 5 * GROWTH * short, f"a quadratic one takes {GROWTH**2} times as long"
+    def submit(value: str) -> None:
+        with contextlib.suppress(KeyNotAccepted, KeyNotEncrypted):
+            accept(VAULT, value)
+
+    assert_linear(submit, make, 8_000)
