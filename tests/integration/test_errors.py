@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import re
@@ -211,36 +210,25 @@ async def test_with_a_wrong_token_the_challenge_says_invalid_token_and_the_log_w
     assert not [r for r in caplog.records if r.name == "aiconfig_plugin"]
 
 
-async def test_the_scheme_is_read_in_any_case(gateway: Gateway) -> None:
-    for scheme in ("bearer", "BEARER", "bEaReR"):
-        answer = await call(
-            gateway, "GET", READ_PATH, {"Authorization": f"{scheme} {gateway.token()}"}
-        )
-        problem(answer, 404, "config-not-found")
-
-
-async def test_two_authorization_headers_are_not_accepted(gateway: Gateway) -> None:
-    headers = HTTPHeaders()
-    for user in ("alice", "bob"):
-        headers.add("Authorization", f"Bearer {gateway.token(user)}")
-    problem(await gateway.call("GET", READ_PATH, None, headers), 401, "invalid-token")
-
-
-async def test_a_token_in_the_query_or_the_body_is_ignored(gateway: Gateway) -> None:
+async def test_a_token_is_read_from_one_authorization_header_alone(gateway: Gateway) -> None:
     token = gateway.token()
+    for scheme in ("bearer", "BEARER", "bEaReR"):
+        answer = await call(gateway, "GET", READ_PATH, {"Authorization": f"{scheme} {token}"})
+        problem(answer, 404, "config-not-found")
+    headers = HTTPHeaders({"Authorization": f"Bearer {token}"})
+    headers.add("Authorization", f"Bearer {gateway.token('bob')}")
+    problem(await gateway.call("GET", READ_PATH, None, headers), 401, "invalid-token")
     for method, path, _ in guarded(gateway):
         for name in ("access_token", "token", "authorization"):
             answer = await call(gateway, method, f"{path}?{name}={token}")
             expect(method, answer, 401, "missing-token")
     form = {"Content-Type": "application/x-www-form-urlencoded"}
-    for method, path in (("POST", CREATE_PATH), ("PUT", UPDATE_PATH)):
-        sent = f"access_token={token}".encode()
-        problem(await gateway.call(method, path, sent, form), 401, "missing-token")
-        problem(
-            await gateway.call(method, path, {**body(), "access_token": token}),
-            401,
-            "missing-token",
-        )
+    for sent, media_type in (
+        (f"access_token={token}".encode(), form),
+        ({**body(), "access_token": token}, {}),
+    ):
+        answer = await gateway.call("POST", CREATE_PATH, sent, media_type)
+        problem(answer, 401, "missing-token")
 
 
 # 403
@@ -261,25 +249,24 @@ async def test_another_scope_is_refused_and_the_challenge_names_the_one_needed(
     problem(answer, 404, "config-not-found")
 
 
-async def test_a_scope_is_a_whole_word(make_gateway: MakeGateway) -> None:
-    async def authenticate(_request: HTTPServerRequest) -> Principal:
-        return Principal("https://issuer.example", "alice", f"{READ}er x{WRITE} ai-config ai-")
-
-    gateway = await make_gateway(authenticate=authenticate)
-    for method, path, _ in guarded(gateway):
-        expect(method, await call(gateway, method, path), 403, "insufficient-scope")
-
-
-@pytest.mark.parametrize("subject", [None, ""])
-async def test_a_token_that_stands_for_no_user_is_refused(
-    make_gateway: MakeGateway, subject: str | None
+@pytest.mark.parametrize(
+    ("subject", "scopes", "code"),
+    [
+        ("alice", f"{READ}er x{WRITE} ai-config ai-", "insufficient-scope"),
+        (None, BOTH, "user-required"),
+        ("", BOTH, "user-required"),
+    ],
+    ids=["scopes that only begin or end like it", "no subject", "an empty subject"],
+)
+async def test_who_is_nobody_or_lacks_the_scope_is_refused(
+    make_gateway: MakeGateway, subject: str | None, scopes: str, code: str
 ) -> None:
     async def authenticate(_request: HTTPServerRequest) -> Principal:
-        return Principal("https://issuer.example", subject, BOTH, client_id="machine")
+        return Principal("https://issuer.example", subject, scopes, client_id="machine")
 
     gateway = await make_gateway(authenticate=authenticate)
     for method, path, _ in guarded(gateway):
-        expect(method, await call(gateway, method, path), 403, "user-required")
+        expect(method, await call(gateway, method, path), 403, code)
 
 
 # 405
@@ -380,33 +367,6 @@ async def test_nothing_of_a_request_is_judged_before_its_token(gateway: Gateway)
             problem(await gateway.call(method, path, sent, headers), 401, "missing-token")
     for value in ("x", "%FF"):
         problem(await call(gateway, "GET", f"{READ_PATH}?include={value}"), 401, "missing-token")
-
-
-async def test_after_a_refusal_the_connection_goes_on_or_says_that_it_does_not(
-    gateway: Gateway,
-) -> None:
-    sent = json.dumps(body()).encode()
-    length = f"Content-Length: {len(sent)}"
-    for refused, status in (
-        (gateway.head("POST", CREATE_PATH, "Content-Type: a/b", length), b"415"),
-        (gateway.head("POST", CREATE_PATH, JSON, length, auth=False), b"401"),
-        (gateway.head("POST", READ_PATH, JSON, length), b"405"),
-    ):
-        reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
-        try:
-            writer.write(refused + sent)
-            head = await reader.readuntil(b"\r\n\r\n")
-            assert head.split()[1] == status
-            if b"\r\nConnection: close" in head:
-                continue
-            found = re.search(rb"\r\nContent-Length: (\d+)", head)
-            assert found
-            await reader.readexactly(int(found[1]))
-            writer.write(gateway.head("GET", OPENAPI_PATH, auth=False))
-            assert (await reader.readline()).split()[1:2] == [b"200"]
-        finally:
-            writer.close()
-            await asyncio.gather(writer.wait_closed(), return_exceptions=True)
 
 
 # Outages
