@@ -53,8 +53,6 @@ export function describeViolation({ code, detail, pointer }) {
   switch (code) {
     case "minLength":
       return "This field is required.";
-    case "minItems":
-      return "At least one model is required.";
     case "duplicate-model":
       return "Another entry has the same provider, type and model.";
     case "key-not-accepted":

@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect, sync_playwright
 
 from aiconfig_plugin.store.repository import MongoRepository
-from tests.browser.helpers import DemoServers, ElementPage, User
+from tests.browser.helpers import GPT, DemoServers, ElementPage, User
 from tests.browser.node import RunScript, install, script_runner, tool
 
 ARGUMENTS = [
@@ -98,6 +98,15 @@ def alice(page: Page, servers: DemoServers) -> User:
 def element(page: Page) -> ElementPage:
     """The element alone, with a server in the page; not connected yet."""
     return ElementPage(page)
+
+
+@pytest.fixture
+def edited(element: ElementPage) -> ElementPage:
+    """The element with Alice's configuration and an edited prompt."""
+    element.store({**GPT, "key": "stored"})
+    element.connect()
+    element.prompt.fill("Be verbose.")
+    return element
 
 
 @pytest.fixture(scope="package")

@@ -9,7 +9,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Locator, Page, Route
+from playwright.sync_api import Locator, LocatorAssertions, Page, Route, expect
 from pymongo import MongoClient
 
 from aiconfig_plugin.demo.gateway import run_demo
@@ -17,6 +17,8 @@ from aiconfig_plugin.demo.mongod import Mongod, free_port
 from tests.browser.node import WEB
 
 SETTINGS = "ai-config-settings"
+GPT = {"provider": "OpenAI", "type": "chat", "model": "gpt-4", "isPaid": False}
+KEY = "sk-element-0123456789abcdefghij"
 FIXTURES = Path(__file__).parent / "fixtures"
 
 
@@ -145,10 +147,31 @@ class ElementPage(SettingsPage):
     def run(self, script: str, **given: Any) -> Any:
         return self.page.evaluate(script, given or None)
 
+    def intercept(self, method: str, respond: str, times: int = 99) -> None:
+        """Replace the response to the next requests of this method; ``respond`` gets ``pass``."""
+        self.run(
+            f"""({{ method, times }}) => {{
+              const respond = {respond};
+              server.intercept = async (request, pass) =>
+                request.method === method && times-- > 0 ? respond(pass, request) : pass();
+            }}""",
+            method=method,
+            times=times,
+        )
+
     def requests(self, method: str) -> list[dict[str, Any]]:
         """The requests of this method that the page has sent."""
         sent: list[dict[str, Any]] = self.run("() => server.log")
         return [request for request in sent if request["method"] == method]
+
+
+def delete(page: SettingsPage) -> None:
+    page.button("Delete everything…").click()
+    page.page.locator("dialog").get_by_role("button", name="Delete everything").click()
+
+
+def saved_state(page: SettingsPage) -> LocatorAssertions:
+    return expect(page.page.get_by_text("All changes are saved"))
 
 
 def fill_login(page: Page, name: str) -> None:

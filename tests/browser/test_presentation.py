@@ -9,9 +9,8 @@ import pytest
 from playwright.sync_api import Page, Playwright, expect
 
 from tests.browser.conftest import ARGUMENTS
-from tests.browser.helpers import ElementPage
+from tests.browser.helpers import GPT, KEY, ElementPage
 from tests.browser.node import tool
-from tests.browser.test_element import GPT, KEY
 
 RLO = "\u202e"
 
