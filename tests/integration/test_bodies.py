@@ -6,9 +6,14 @@ import asyncio
 import contextlib
 import dataclasses
 import json
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
+import pytest
+
+from aiconfig_plugin.domain import Submission
+from aiconfig_plugin.http import handlers, parse_submission
 from aiconfig_plugin.http.body import BodyBudget
 from tests.support.gateway import CREATE_PATH, DELETE_PATH, UPDATE_PATH, Gateway, body, problem
 
@@ -77,6 +82,9 @@ async def test_a_further_large_body_is_refused_and_small_ones_get_through(
             )
             document = problem(answer, 503, "storage-unavailable")
             assert (answer.headers["Retry-After"], document["outcome"]) == ("1", "nothing-changed")
+            # Who expects "100 Continue" may take it for an answer: it must not follow one.
+            closes = answer.headers.get("Connection") == "close"
+            assert closes == ("Expect: 100-continue" in framing)
         assert (await gateway.user("bob").create(body())).code == 201
     await until(lambda: is_free(budget))  # The connection has ended.
     large = json.dumps(body()).encode().ljust(LARGE)
@@ -135,3 +143,26 @@ async def test_a_method_without_a_body_takes_no_share(make_gateway: MakeGateway)
     head = gateway.head("DELETE", DELETE_PATH, f"Content-Length: {2 * TOTAL}")
     assert (await gateway.send(head, b" " * 2 * TOTAL)).code == 204
     assert is_free(budget)
+
+
+async def test_large_bodies_are_parsed_beside_the_loop_one_at_a_time(
+    make_gateway: MakeGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parsing, seen = set(), []
+
+    def parse(raw: bytearray) -> Submission:
+        parsing.add(threading.get_ident())
+        seen.append((len(raw), threading.get_ident() == loop, len(parsing)))
+        try:
+            return parse_submission(raw)
+        finally:
+            parsing.remove(threading.get_ident())
+
+    loop = threading.get_ident()
+    monkeypatch.setattr(handlers, "parse_submission", parse)
+    gateway = await make_gateway()
+    alice = gateway.user("alice")
+    sizes = [65_536, 65_537, 500_000, 500_000, 500_000]
+    bodies = [json.dumps(body()).encode().ljust(size) for size in sizes]
+    await asyncio.gather(*(alice.create(sent) for sent in bodies))
+    assert sorted(seen) == sorted((size, size == 65_536, 1) for size in sizes)

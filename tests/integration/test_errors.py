@@ -319,6 +319,7 @@ async def test_a_huge_body_is_refused_before_it_is_sent(gateway: Gateway) -> Non
         for expects in ((), ("Expect: 100-continue",)):
             answer = await gateway.send(gateway.head(method, path, JSON, length, *expects))
             expect(method, answer, 413, "body-too-large")
+            assert answer.headers["Connection"] == "close"
 
 
 async def test_a_body_without_an_end_is_cut_off_and_has_no_effect(gateway: Gateway) -> None:
@@ -353,6 +354,7 @@ async def test_the_token_is_checked_before_the_body_is_sent(gateway: Gateway) ->
                 answer = await gateway.send(head)
                 code = "invalid-token" if junk else "missing-token"
                 expect(method, answer, 401, code)
+                assert answer.headers["Connection"] == "close"
 
 
 async def test_nothing_of_a_request_is_judged_before_its_token(gateway: Gateway) -> None:
