@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from aiconfig_plugin.client import seal
-from aiconfig_plugin.domain import AIConfigService, Destination, KeyState, Owner, StoredKey
+from aiconfig_plugin.domain import (
+    AIConfig,
+    AIConfigService,
+    Destination,
+    KeyState,
+    Owner,
+    StoredKey,
+)
 from aiconfig_plugin.domain.service import MAX_KEYS_ON_THE_LOOP
 from aiconfig_plugin.errors import (
     ConfigNotFound,
@@ -232,18 +240,39 @@ async def test_elsewhere_it_is_not_accepted(
 
 
 @RUN
-async def test_a_key_that_can_be_read_is_not_put_back_as_it_lies(
-    lost: AIConfigService, repository: InMemoryRepository, keyring: Path
+async def test_what_lies_under_the_name_of_another_key_is_not_kept(
+    lost: AIConfigService, repository: InMemoryRepository
 ) -> None:
-    """Only what is unreadable where it lies is kept unverified."""
-    unreadable, readable = await jwe_of(lost), await jwe_of(lost, "o3")
-    turn(keyring)
-    vault = new_vault(keyring)
-    service = AIConfigService(repository, vault)
-    models = submission(entry(key=unreadable), entry("o3", key=readable))
-    await service.update(ALICE, models)
-    kids = {model: key and key.kid for model, key in (await keys_of(service)).items()}
-    assert kids["o3"] == vault.primary and kids["gpt-4"] != vault.primary
+    """Only what the document calls unreadable stays unverified."""
+    jwe = await jwe_of(lost)
+    config = await repository.read(ALICE)
+    good = config.models[1].key
+    assert good
+    moved = replace(config.models[0], key=StoredKey(good.kid, jwe))
+    await repository.replace(ALICE, replace(config, models=(moved,)))
+    with pytest.raises(KeyNotAccepted):
+        await lost.update(ALICE, submission(entry(key=jwe)))
+
+
+@RUN
+async def test_only_an_unreadable_key_that_comes_back_costs_a_read(
+    lost: AIConfigService, repository: InMemoryRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jwe, good = await jwe_of(lost), await jwe_of(lost, "o3")
+    reads: list[Owner] = []
+    read = repository.read
+
+    async def counted(owner: Owner) -> AIConfig:
+        reads.append(owner)
+        return await read(owner)
+
+    monkeypatch.setattr(repository, "read", counted)
+    await lost.update(ALICE, submission(entry(), entry("o3", key=good), entry("new", key=OPAQUE)))
+    with pytest.raises(KeyNotAccepted):
+        await lost.create(ALICE, submission(entry(key=jwe)))
+    assert reads == []
+    await lost.update(ALICE, submission(entry(key=jwe)))
+    assert reads == [ALICE]
 
 
 @RUN

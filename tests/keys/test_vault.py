@@ -567,8 +567,12 @@ def test_a_key_that_is_not_on_the_keyring_opens_nothing() -> None:
     other = vault("new")
     with pytest.raises(KeyUnreadable):
         opened(other, stored)
-    with pytest.raises(KeyNotAccepted):
+    with pytest.raises(KeyNotAccepted) as refused:
         accept(other, stored.jwe)
+    assert refused.value.unverifiable
+    with pytest.raises(KeyNotAccepted) as refused:
+        accept(vault("old"), stored.jwe, Owner(ALICE.issuer, "bob"))
+    assert not refused.value.unverifiable
 
 
 def test_a_kid_alone_opens_nothing() -> None:
