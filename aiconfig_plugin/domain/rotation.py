@@ -126,17 +126,28 @@ async def _pass(
     Returns how many keys were re-encrypted, and whether a live writer was faster somewhere.
     """
     rewrapped, overtaken = 0, False
-    after = ""
-    while page := await repository.wrapped_by(kid, after=after, limit=PAGE):
-        after = page[-1].id
-        changes = await asyncio.to_thread(_rewrap_page, vault, page)
-        if await repository.rewrap(changes) < len(changes):
-            overtaken = True
-            changes = await _applied(repository, page, changes)
-        keys = sum(len(change.keys) for change in changes)
+    page = await repository.wrapped_by(kid, limit=PAGE)
+    while page:
+        # The next page is read while this one is worked on.
+        (keys, complete), page = await asyncio.gather(
+            _rewrap(repository, vault, page),
+            repository.wrapped_by(kid, after=page[-1].id, limit=PAGE),
+        )
         rewrapped += keys
+        overtaken = overtaken or not complete
         progress(keys)
     return rewrapped, overtaken
+
+
+async def _rewrap(
+    repository: Repository, vault: KeyVault, page: Sequence[StoredConfig]
+) -> tuple[int, bool]:
+    """Return how many keys were wrapped anew, and whether these were all that could be."""
+    changes = await asyncio.to_thread(_rewrap_page, vault, page)
+    complete = await repository.rewrap(changes) == len(changes)
+    if not complete:
+        changes = await _applied(repository, page, changes)
+    return sum(len(change.keys) for change in changes), complete
 
 
 async def _applied(
