@@ -14,6 +14,7 @@ from aiconfig_plugin.domain import (
 from aiconfig_plugin.errors import (
     AIConfigError,
     AuthorizationServerUnavailable,
+    BaseURLRefused,
     ConfigNotFound,
     ConfigurationError,
     InvalidToken,
@@ -30,6 +31,7 @@ __all__ = [
     "AIConfigPlugin",
     "Authenticator",
     "AuthorizationServerUnavailable",
+    "BaseURLRefused",
     "ConfigNotFound",
     "ConfigurationError",
     "InvalidToken",

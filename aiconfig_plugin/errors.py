@@ -1,14 +1,12 @@
-"""All errors of this package, with what a problem document (RFC 9457) needs.
-
-``code`` is the last part of the ``type`` URN. ``detail`` is written for the caller and never
-repeats a submitted value, a token or key material.
-"""
+"""All errors, with what a problem document (RFC 9457) needs. None repeats a submitted value."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal, TypeAlias
+
+MAX_VIOLATIONS = 50  # of one body that are told at once
 
 
 @dataclass(frozen=True)
@@ -164,13 +162,13 @@ class UnsupportedMediaType(AIConfigError):
 
 
 class UnprocessableBody(AIConfigError):
-    """The body is JSON but cannot be stored; ``violations`` lists the places."""
+    """The body is JSON but cannot be stored; ``violations`` lists the places, the first 50."""
 
     status = 422
 
     def __init__(self, detail: str, violations: Iterable[Violation] = ()) -> None:
         super().__init__(detail)
-        self.violations: Sequence[Violation] = tuple(violations)
+        self.violations: Sequence[Violation] = tuple(violations)[:MAX_VIOLATIONS]
 
 
 class SchemaViolation(UnprocessableBody):
@@ -181,7 +179,7 @@ class SchemaViolation(UnprocessableBody):
 
 
 class DuplicateModel(UnprocessableBody):
-    """Two entries have the same provider, type and model."""
+    """Two entries have the same provider, type, model and label."""
 
     code = "duplicate-model"
     title = "Duplicate model"

@@ -4,30 +4,33 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from typing import Any, cast
 
+import httpx2
 from tornado.httputil import HTTPServerRequest
 from tornado.routing import URLSpec
 from tornado.web import Application
 
+from aiconfig_plugin.base_url import BaseURL, Origins
 from aiconfig_plugin.catalog import load_catalog, load_shared_keys
 from aiconfig_plugin.domain import (
     AIConfigService,
     Authenticator,
     Catalog,
+    Filters,
     Owner,
+    Policy,
     Principal,
     Repository,
     ResolvedModel,
     Rotation,
-    SecretStr,
     rotate,
     unreadable_keys,
     verify_keyring,
 )
-from aiconfig_plugin.errors import ConfigurationError, InvalidToken, MissingToken
+from aiconfig_plugin.errors import BaseURLRefused, ConfigurationError, InvalidToken, MissingToken
 from aiconfig_plugin.http import (
     Access,
     HealthHandler,
@@ -38,6 +41,7 @@ from aiconfig_plugin.http import (
 )
 from aiconfig_plugin.introspection import IntrospectionAuthenticator
 from aiconfig_plugin.keys import Vault, load_keyring
+from aiconfig_plugin.outbound import origin_client
 from aiconfig_plugin.settings import Settings, variable
 from aiconfig_plugin.store import MongoRepository
 
@@ -86,7 +90,10 @@ class AIConfigPlugin:
         self._authenticate = authenticate
         self._opened = AsyncExitStack()
         self._is_started = False
-        self._service = AIConfigService(self._repository, self._vault)
+        self._origins = Origins(settings.base_urls)
+        self._service = AIConfigService(
+            self._repository, self._vault, open_policy(settings, self._origins)
+        )
         self._http = HTTPConfig(
             service=self._service,
             authenticate=self.authenticate,
@@ -178,12 +185,14 @@ class AIConfigPlugin:
         provider: str | None = None,
         model: str | None = None,
         type: str | None = None,
+        label: str | None = None,
         issuer: str | None = None,
     ) -> ResolvedModel:
         """Return what the gateway needs for a call of its own in the name of a user.
 
-        It is the first entry, in the owner's order, that fits what is given; ``issuer`` is the
-        configured one unless given. Raises :class:`~aiconfig_plugin.errors.ConfigNotFound`,
+        It is the first entry, in the owner's order, that fits what is given, is enabled, offered
+        and allowed; ``issuer`` is the configured one unless given. Raises
+        :class:`~aiconfig_plugin.errors.ConfigNotFound`,
         :class:`~aiconfig_plugin.errors.ModelNotConfigured`,
         :class:`~aiconfig_plugin.errors.KeyUnreadable`, or
         :class:`~aiconfig_plugin.errors.StorageUnavailable`.
@@ -192,7 +201,32 @@ class AIConfigPlugin:
         if not issuer:
             raise ValueError("without AICONFIG_ISSUER, resolve() takes issuer=")
         owner = Owner(issuer, subject)
-        return await self._service.resolve(owner, provider=provider, model=model, type=type)
+        filters = Filters(provider=provider, type=type, model=model, label=label)
+        return await self._service.resolve(owner, filters)
+
+    def client(self, chosen: ResolvedModel) -> httpx2.AsyncClient:
+        """Return an HTTP client for the calls of a resolved entry, to be closed by the caller.
+
+        Its ``base_url`` is the entry's, and it reaches that origin alone: no redirect is followed
+        and no proxy of the environment is used. It connects within 5 seconds; the total is for the
+        caller to bound. For an origin that the operator did not name (``public``) every address
+        that the name resolves to must be a global one, and the connection goes to a checked one.
+        Raises :class:`~aiconfig_plugin.errors.BaseURLRefused`, as the client does, for an entry
+        without a base URL and for one that is not allowed (any more).
+        """
+        base, public_only = self._endpoint(chosen)
+        return origin_client(base, public_only=public_only)
+
+    def _endpoint(self, chosen: ResolvedModel) -> tuple[BaseURL, bool]:
+        """Return where an entry is reached, and whether only at public addresses."""
+        url = chosen.base_url
+        if url is None:
+            raise BaseURLRefused("Neither the entry nor the catalogue has a base URL.")
+        if url == self._service.policy.catalog.base_url(chosen.provider):
+            return BaseURL.parse(url), False
+        if not self._origins.allow(url):
+            raise BaseURLRefused(f"The base URL of this entry is not in {variable('base_urls')}.")
+        return BaseURL.parse(url), not self._origins.is_exact(url)
 
     async def rotate(self, *, progress: Callable[[int], None] = lambda _keys: None) -> Rotation:
         """Re-encrypt every stored key with the primary storage key, beside live gateways.
@@ -247,7 +281,11 @@ def open_repository(settings: Settings, database: Any = None) -> Repository:
     )
 
 
-def open_catalog(settings: Settings) -> tuple[Catalog, Mapping[str, SecretStr]]:
-    """Return the catalogue and the shared keys of the settings; without files, none of them."""
-    catalog = load_catalog(settings.catalog) if settings.catalog else Catalog()
-    return catalog, load_shared_keys(settings.shared_keys) if settings.shared_keys else {}
+def open_policy(settings: Settings, origins: Origins) -> Policy:
+    """Return what the operator says: the catalogue, the base URLs and the shared keys."""
+    return Policy(
+        catalog=load_catalog(settings.catalog) if settings.catalog else Catalog(),
+        base_urls=origins.given,
+        allows_base_url=origins.allow,
+        shared_keys=load_shared_keys(settings.shared_keys) if settings.shared_keys else {},
+    )

@@ -44,7 +44,7 @@ class InMemoryRepository:
         if_match: Collection[str] | None = None,
     ) -> Replaced:
         before = self._current(owner, if_match)
-        keys = {entry.identity: entry.key for entry in before.models}
+        keys = {e.identity: (e.key, e.origin) for e in before.models if e.key}
         self._stored[owner] = after = config.with_keys(keys, keep)
         return Replaced(after, lambda: before)
 

@@ -14,6 +14,7 @@ from tornado.netutil import bind_sockets
 from tornado.routing import URLSpec
 from tornado.web import Application
 
+from aiconfig_plugin.base_url import Origins
 from aiconfig_plugin.cli.catalog import catalog_command, summary
 from aiconfig_plugin.cli.keys import keyring_command, rotate_command, seal_command
 from aiconfig_plugin.cli.logs import configure_logging
@@ -30,7 +31,7 @@ from aiconfig_plugin.errors import (
 from aiconfig_plugin.http import MetricsHandler, openapi_json
 from aiconfig_plugin.introspection import IntrospectionAuthenticator
 from aiconfig_plugin.metrics import process_metrics
-from aiconfig_plugin.plugin import AIConfigPlugin, open_catalog, open_repository, open_vault
+from aiconfig_plugin.plugin import AIConfigPlugin, open_policy, open_repository, open_vault
 from aiconfig_plugin.settings import Settings, variable
 
 
@@ -218,7 +219,8 @@ async def _check_keyring(settings: Settings) -> str:
 
 
 async def _check_catalog(settings: Settings) -> str:
-    catalog, keys = open_catalog(settings)
+    policy = open_policy(settings, Origins(settings.base_urls))
+    catalog, keys = policy.catalog, policy.shared_keys
     unused = sorted(name for name in keys if catalog.shared_key(name) == "never")
     if unused:
         raise ConfigurationError(

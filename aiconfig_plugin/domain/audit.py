@@ -100,8 +100,16 @@ def changed_pointers(before: AIConfig, after: AIConfig) -> list[str]:
             continue
         if entry.key != previous.key:
             pointers.append(f"/models/{number}/apiKeyEncrypted")
-        if entry.is_paid != previous.is_paid:
-            pointers.append(f"/models/{number}/isPaid")
+        pointers += [
+            f"/models/{number}/{member}"
+            for member, now, then in (
+                ("isPaid", entry.is_paid, previous.is_paid),
+                ("enabled", entry.enabled, previous.enabled),
+                ("baseUrl", entry.base_url, previous.base_url),
+                ("options", entry.options, previous.options),
+            )
+            if now != then
+        ]
     if after.system_prompt != before.system_prompt:
         pointers.append("/system_prompt")
     return pointers

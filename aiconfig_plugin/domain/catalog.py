@@ -3,25 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Literal, Protocol, TypeAlias
+from dataclasses import dataclass, field, replace
+from typing import Literal, TypeAlias
+
+from aiconfig_plugin.domain.model import AIConfig, Model
 
 API: TypeAlias = Literal["openai", "anthropic", "google", "ollama"]
 SharedKeyMode: TypeAlias = Literal["never", "fallback", "only"]
 PromptMode: TypeAlias = Literal["before", "default", "only"]
-
-
-class Offerable(Protocol):
-    """What an entry says of the model that it is for, stored or submitted."""
-
-    @property
-    def provider(self) -> str: ...
-    @property
-    def type(self) -> str: ...
-    @property
-    def model(self) -> str: ...
-    @property
-    def is_paid(self) -> bool: ...
 
 
 @dataclass(frozen=True)
@@ -80,7 +69,7 @@ class Catalog:
         self.other_providers = other_providers
         self.system_prompt = system_prompt
 
-    def refusal(self, entry: Offerable) -> Literal["provider", "model"] | None:
+    def refusal(self, entry: Model) -> Literal["provider", "model"] | None:
         """Return which member of an entry names what is not offered; None where all is."""
         provider = self.providers.get(entry.provider)
         if provider is None:
@@ -89,7 +78,7 @@ class Catalog:
             return None
         return "model"
 
-    def is_paid(self, entry: Offerable) -> bool:
+    def is_paid(self, entry: Model) -> bool:
         """Return the operator's word, where there is one, and else the user's."""
         provider = self.providers.get(entry.provider)
         if provider is None:
@@ -97,6 +86,13 @@ class Catalog:
         model = provider.find(entry.model, entry.type)
         said = (model.is_paid if model else None, provider.is_paid, entry.is_paid)
         return next(word for word in said if word is not None)
+
+    def applied(self, config: AIConfig) -> AIConfig:
+        """Return the configuration with the operator's word on what is paid."""
+        if not self.providers or all(e.is_paid is self.is_paid(e) for e in config.models):
+            return config
+        models = (replace(entry, is_paid=self.is_paid(entry)) for entry in config.models)
+        return replace(config, models=tuple(models))
 
     def base_url(self, provider: str) -> str | None:
         """Return where entries without a ``baseUrl`` reach the provider, if it is said."""

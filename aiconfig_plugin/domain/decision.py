@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from aiconfig_plugin.domain.catalog import Catalog
-from aiconfig_plugin.domain.model import AIConfig, KeyState, ModelEntry
-from aiconfig_plugin.domain.ports import BaseURLs
+from aiconfig_plugin.domain.model import (
+    AIConfig,
+    KeySource,
+    KeyState,
+    Model,
+    ModelEntry,
+    SecretStr,
+)
 
-Outcome: TypeAlias = Literal[
+EntryOutcome: TypeAlias = Literal[
     "chosen",
     "not-needed",
     "does-not-fit",
@@ -19,7 +25,6 @@ Outcome: TypeAlias = Literal[
     "base-url-not-allowed",
     "key-unreadable",
 ]
-KeySource: TypeAlias = Literal["user", "shared"]
 
 
 @dataclass(frozen=True)
@@ -47,7 +52,7 @@ class Decision:
     ``outcomes`` has one word for each entry. ``base_url`` is the entry's own, or the catalogue's.
     """
 
-    outcomes: tuple[Outcome, ...]
+    outcomes: tuple[EntryOutcome, ...]
     position: int | None = None
     key_source: KeySource | None = None
     base_url: str | None = None
@@ -55,11 +60,16 @@ class Decision:
 
 @dataclass(frozen=True)
 class Policy:
-    """What the operator says: the catalogue, the base URLs and for whom there is a shared key."""
+    """What the operator says.
 
-    catalog: Catalog
-    base_urls: BaseURLs
-    has_shared_key: Callable[[str], bool]
+    ``base_urls`` is what users may give, in words, and ``allows_base_url`` tells it of one.
+    ``shared_keys`` are the operator's own API keys, by provider.
+    """
+
+    catalog: Catalog = field(default_factory=Catalog)
+    base_urls: Sequence[str] = ()
+    allows_base_url: Callable[[str], bool] = lambda _base_url: False
+    shared_keys: Mapping[str, SecretStr] = field(default_factory=dict)
 
     def key_source(self, entry: ModelEntry) -> KeySource | None:
         """Return whose key is used for an entry whose own key, if it has one, can be read.
@@ -71,11 +81,11 @@ class Policy:
             return "user"
         if mode == "never" or entry.base_url is not None:
             return None
-        return "shared" if self.has_shared_key(entry.provider) else None
+        return "shared" if entry.provider in self.shared_keys else None
 
-    def allows(self, entry: ModelEntry) -> bool:
+    def allows(self, entry: Model) -> bool:
         """Tell whether the entry's own base URL may be used; having none is no obstacle."""
-        return entry.base_url is None or self.base_urls.allow(entry.base_url)
+        return entry.base_url is None or self.allows_base_url(entry.base_url)
 
 
 def decide(
@@ -88,7 +98,7 @@ def decide(
 
     Where that one's key is unreadable nothing is chosen in its place. Opens no key.
     """
-    outcomes: list[Outcome] = []
+    outcomes: list[EntryOutcome] = []
     found: int | None = None
     for position, entry in enumerate(config.models):
         outcome = _obstacle(entry, filters, policy)
@@ -110,7 +120,7 @@ def decide(
     )
 
 
-def _obstacle(entry: ModelEntry, filters: Filters, policy: Policy) -> Outcome | None:
+def _obstacle(entry: ModelEntry, filters: Filters, policy: Policy) -> EntryOutcome | None:
     if not filters.fit(entry):
         return "does-not-fit"
     if entry.enabled is False:

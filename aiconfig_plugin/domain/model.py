@@ -11,7 +11,13 @@ from functools import lru_cache
 from hashlib import sha256
 from typing import Any, Final, Literal, TypeAlias
 
-Identity: TypeAlias = tuple[str, str, str]
+from aiconfig_plugin.errors import KeyRequired, Violation
+
+Identity: TypeAlias = "tuple[str, str, str, str | None]"
+
+_FOR_ANOTHER_ORIGIN: Final = (
+    "The API key of this entry is stored for another origin; send the key again, or null."
+)
 
 MAX_API_KEY_BYTES: Final = 4096
 """Of an API key in plain text, as UTF-8."""
@@ -59,6 +65,9 @@ class Principal:
         object.__setattr__(self, "scopes", frozenset(scopes))
 
 
+KeySource: TypeAlias = Literal["user", "shared"]
+"""Whose API key a call uses."""
+
 KeyForm: TypeAlias = Literal["plain", "opaque"]
 """What a stored key opens to: the provider's API key, or ciphertext that the client brought."""
 
@@ -83,6 +92,10 @@ class StoredKey:
     jwe: str = field(repr=False)
 
 
+KeyWithOrigin: TypeAlias = tuple[StoredKey, str | None]
+"""A stored key, and the origin that it was stored for."""
+
+
 @dataclass(frozen=True)
 class Model:
     """One model of a provider, as its user describes it."""
@@ -91,15 +104,32 @@ class Model:
     type: str
     model: str
     is_paid: bool
+    label: str | None = field(default=None, kw_only=True)
+    enabled: bool | None = field(default=None, kw_only=True)
+    base_url: str | None = field(default=None, kw_only=True)
+    """As it was given; ``origin`` is what is compared."""
+    origin: str | None = field(default=None, kw_only=True)
+    options: Mapping[str, str | float | bool] | None = field(default=None, kw_only=True, hash=False)
 
     @property
     def identity(self) -> Identity:
         """What no two entries of a configuration share."""
-        return self.provider, self.type, self.model
+        return self.provider, self.type, self.model, self.label
 
     @property
     def destination(self) -> Destination:
-        return Destination(self.provider)
+        return Destination(self.provider, self.origin)
+
+    @property
+    def optional_members(self) -> Mapping[str, Any]:
+        """Those of the JSON's optional members that were given, by their names there."""
+        members = {
+            "label": self.label,
+            "enabled": self.enabled,
+            "baseUrl": self.base_url,
+            "options": self.options,
+        }
+        return {name: value for name, value in members.items() if value is not None}
 
 
 @dataclass(frozen=True)
@@ -107,10 +137,6 @@ class ModelEntry(Model):
     """One entry of a configuration; ``key`` is None where no API key is stored."""
 
     key: StoredKey | None = None
-    label: str | None = None
-    enabled: bool | None = None
-    base_url: str | None = None
-    options: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -122,16 +148,25 @@ class AIConfig:
     revision: str
 
     def with_keys(
-        self, keys: Mapping[Identity, StoredKey | None], positions: Collection[int]
+        self, stored: Mapping[Identity, KeyWithOrigin], positions: Collection[int]
     ) -> AIConfig:
-        """Return this with the keys of the entries at ``positions`` out of ``keys``."""
-        models = list(self.models)
+        """Return this with the keys of the entries at ``positions`` out of ``stored``.
+
+        Raises ``KeyRequired`` where such a key is for another origin than the entry's.
+        """
+        models, violations = list(self.models), []
         for position in positions:
             entry = models[position]
-            key = keys.get(entry.identity)
-            if key is not None:
-                # A third of the time that dataclasses.replace() takes.
-                models[position] = ModelEntry(**{**vars(entry), "key": key})
+            key, origin = stored.get(entry.identity, (None, None))
+            if key is None:
+                continue
+            if origin != entry.origin:
+                pointer = f"/models/{position}/apiKeyEncrypted"
+                violations.append(Violation(pointer, KeyRequired.code, _FOR_ANOTHER_ORIGIN))
+            # A third of the time that dataclasses.replace() takes.
+            models[position] = ModelEntry(**{**vars(entry), "key": key})
+        if violations:
+            raise KeyRequired(_FOR_ANOTHER_ORIGIN, violations)
         return AIConfig(tuple(models), self.system_prompt, self.revision)
 
 
@@ -165,12 +200,15 @@ class ResolvedModel(Model):
 
     Where ``key_form`` is ``"opaque"``, ``api_key`` is what the client sent as ciphertext of its
     own: no provider takes it. Ciphertext that was stored before forms were remembered counts as
-    ``"plain"``.
+    ``"plain"``. ``base_url`` is the entry's own, or the one of the catalogue for its provider;
+    ``key_source`` says whose key it is, and ``position`` which entry of the configuration.
     """
 
     api_key: SecretStr | None
     system_prompt: str = field(repr=False)
     key_form: KeyForm | None = None
+    key_source: KeySource | None = None
+    position: int = 0
 
 
 class Absent(enum.Enum):

@@ -133,6 +133,9 @@ class KeyVault(Protocol):
     def rewrap(self, owner: Owner, destination: Destination, stored: StoredKey) -> StoredKey:
         """Return the same API key wrapped by the primary, or raise ``KeyUnreadable``."""
 
+    def is_plain_key(self, text: str) -> bool:
+        """Tell whether this is recognisably a provider's API key in plain text."""
+
     def form(self, stored: StoredKey) -> KeyForm:
         """Return what a stored key opens to. Decrypts nothing."""
 
@@ -141,16 +144,6 @@ class KeyVault(Protocol):
 
     def recipient(self, owner: Owner) -> Mapping[str, Any]:
         """Return what a client needs to seal a key for this owner: a JWK Set and ``apv``."""
-
-
-class BaseURLs(Protocol):
-    """Where providers may be reached. A base URL is as the user or the operator wrote it."""
-
-    def origin(self, base_url: str) -> str:
-        """Return the origin in its one spelling. Raises ValueError for what is no base URL."""
-
-    def allow(self, base_url: str) -> bool:
-        """Tell whether the operator lets users reach it."""
 
 
 class Authenticator(Protocol):

@@ -22,6 +22,7 @@ from aiconfig_plugin.domain import AIConfigService, Authenticator, Owner, record
 from aiconfig_plugin.errors import (
     AIConfigError,
     InsufficientScope,
+    InvalidParameter,
     InvalidToken,
     MethodNotAllowed,
     UserRequired,
@@ -186,6 +187,13 @@ class BaseHandler(RequestHandler):
         self._write_problem(self._problem(error))
         self.set_header("Content-Length", sum(map(len, self._write_buffer)))
         self.flush()
+
+    def query_values(self, name: str) -> list[str]:
+        """Return the values of a query parameter, or raise ``InvalidParameter``."""
+        try:
+            return self.get_query_arguments(name)
+        except HTTPError:
+            raise InvalidParameter("The query is not valid UTF-8.") from None
 
     def read_body(self) -> bytearray:
         if self._answered or self._body is None:

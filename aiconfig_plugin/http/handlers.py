@@ -4,25 +4,33 @@ from __future__ import annotations
 
 import asyncio
 
-from tornado.web import HTTPError
-
-from aiconfig_plugin.domain import AIConfig, Submission
+from aiconfig_plugin.domain import AIConfig, Filters, Submission
 from aiconfig_plugin.errors import InvalidParameter
 from aiconfig_plugin.http.base import BaseHandler
 from aiconfig_plugin.http.body import KIB
 from aiconfig_plugin.http.entity_tags import if_match, if_none_match
-from aiconfig_plugin.http.representation import INCLUDES, Include, represent
+from aiconfig_plugin.http.representation import (
+    INCLUDES,
+    Include,
+    represent,
+    represent_catalog,
+    represent_decision,
+)
 from aiconfig_plugin.http.validation import parse_submission
 
 MAX_PARSED_ON_THE_LOOP = 64 * KIB
+MAX_UNICODE_PARSED_ON_THE_LOOP = 8 * KIB
+"""Host names outside ASCII take a while each."""
 
 READ_PATH = "/get/ai-model-config"
+FILTERS = ("provider", "type", "model", "label")
 
 
 class _ConfigHandler(BaseHandler):
     async def read_submission(self) -> Submission:
         body = self.read_body()
-        if len(body) <= MAX_PARSED_ON_THE_LOOP:
+        plain = body.isascii() and b"\\u" not in body
+        if len(body) <= (MAX_PARSED_ON_THE_LOOP if plain else MAX_UNICODE_PARSED_ON_THE_LOOP):
             return parse_submission(body)
         async with self.config.parsing:
             return await asyncio.to_thread(parse_submission, body)
@@ -64,10 +72,7 @@ class ReadHandler(_ConfigHandler):
         """Return what ``?include=`` asks for: names of INCLUDES, comma-separated."""
         if not self.request.query:
             return {}
-        try:
-            given = self.get_query_arguments("include")
-        except HTTPError:
-            raise InvalidParameter("The query is not valid UTF-8.") from None
+        given = self.query_values("include")
         names = {name.strip() for value in given for name in value.split(",")}
         if not names.issubset(INCLUDES):
             raise InvalidParameter(f"include must be any of: {', '.join(INCLUDES)}.")
@@ -94,6 +99,29 @@ class DeleteHandler(BaseHandler):
             client_id=self.client_id,
         )
         self.set_status(204)
+
+
+class CatalogHandler(BaseHandler):
+    async def get(self) -> None:
+        self.write_json(represent_catalog(self.config.service.policy))
+
+    head = get
+
+
+class ResolutionHandler(BaseHandler):
+    async def get(self) -> None:
+        service = self.config.service
+        decision = await service.decide(self.owner, Filters(**self._filters()))
+        self.write_json(represent_decision(decision, service.policy.catalog))
+
+    head = get
+
+    def _filters(self) -> dict[str, str]:
+        given = {name: self.query_values(name) for name in FILTERS}
+        repeated = [name for name, values in given.items() if len(values) > 1]
+        if repeated:
+            raise InvalidParameter(f"{repeated[0]} must be given once.")
+        return {name: values[0] for name, values in given.items() if values}
 
 
 class EncryptionKeyHandler(BaseHandler):

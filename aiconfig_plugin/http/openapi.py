@@ -6,13 +6,15 @@ import copy
 import json
 from collections.abc import Mapping
 from importlib import metadata
-from typing import Any
+from typing import Any, get_args
 
+from aiconfig_plugin.domain import EntryOutcome
+from aiconfig_plugin.errors import MAX_VIOLATIONS
 from aiconfig_plugin.http.operations import Access, Operation
 from aiconfig_plugin.http.problems import PROBLEMS
 from aiconfig_plugin.http.representation import INCLUDES
 from aiconfig_plugin.http.routes import ROUTES
-from aiconfig_plugin.http.validation import MAX_VIOLATIONS, load_schema
+from aiconfig_plugin.http.validation import load_schema
 from aiconfig_plugin.settings import Settings
 
 Document = dict[str, Any]
@@ -74,6 +76,8 @@ def build_openapi(settings: Settings) -> Document:
                 "Entry": _component("entry"),
                 "StoredConfig": _stored_config(),
                 "Recipient": _recipient(),
+                "Catalog": _catalog(),
+                "Resolution": _resolution(),
                 "OpenAPI": {"type": "object", "required": ["openapi", "info", "paths"]},
                 "Problem": _problem(),
             },
@@ -144,10 +148,18 @@ def _parameter(name: str) -> Document:
         return {
             "name": name,
             "in": "query",
-            "description": "What to add to every entry: the stored key or null, and its state.",
+            "description": "What to add to every entry: the stored key or null, its state, and "
+            "whether the operator offers the model.",
             "style": "form",
             "explode": False,
             "schema": {"type": "array", "minItems": 1, "items": {"enum": list(INCLUDES)}},
+        }
+    if name not in _CONDITIONS:
+        return {
+            "name": name,
+            "in": "query",
+            "description": f"What the {name} of an entry must be.",
+            "schema": {"type": "string"},
         }
     return {
         "name": name,
@@ -175,6 +187,7 @@ def _stored_config() -> Document:
         "type": ["string", "null"],
     }
     entry["properties"]["keyState"] = {"enum": ["set", "unset", "unreadable"]}
+    entry["properties"]["offered"] = {"type": "boolean"}
     schema["description"] = "The configuration as it is stored."
     schema["properties"]["models"]["items"] = entry
     return schema
@@ -193,6 +206,59 @@ def _recipient() -> Document:
             "apv": {"type": "string"},
         },
         "required": ["keys", "apv"],
+        "additionalProperties": False,
+    }
+
+
+def _catalog() -> Document:
+    """Return the schema of what the operator offers: the operator's own, less what is not shown."""
+    schema = load_schema("catalog")
+    members = schema["properties"]
+    provider = schema["$defs"]["provider"]["properties"]
+    provider["models"] = {"type": "array", "items": schema["$defs"]["model"]}
+    del provider["baseUrl"]
+    provider["name"] = {"type": "string"}
+    provider["api"] = {"enum": [*provider["api"]["enum"], None]}
+    prompt = members["systemPrompt"]
+    del prompt["properties"]["hidden"]
+    prompt |= {"type": ["object", "null"], "required": ["mode"]}
+    return _closed(
+        "What may be configured. Everything where no provider is listed.",
+        providers={
+            "type": "array",
+            "items": {
+                **_closed("A provider that is offered.", **provider),
+                "required": ["name", "api", "models", "otherModels", "sharedKey"],
+            },
+        },
+        otherProviders={"type": "boolean"},
+        baseUrls={
+            "description": "What a baseUrl may be: exact origins, and public for any https one.",
+            "type": "array",
+            "items": {"type": "string"},
+        },
+        systemPrompt=prompt,
+    )
+
+
+def _resolution() -> Document:
+    outcome = {"pointer": {"type": "string"}, "outcome": {"enum": list(get_args(EntryOutcome))}}
+    return _closed(
+        "Which entry a call would use, and what became of each.",
+        chosen={"type": ["integer", "null"], "minimum": 0},
+        keySource={"enum": ["user", "shared", None]},
+        baseUrl={"type": ["string", "null"]},
+        systemPromptMode={"enum": ["before", "default", "only", None]},
+        entries={"type": "array", "items": _closed("One entry, in order.", **outcome)},
+    )
+
+
+def _closed(description: str, **members: Any) -> Document:
+    return {
+        "description": description,
+        "type": "object",
+        "properties": members,
+        "required": list(members),
         "additionalProperties": False,
     }
 

@@ -62,7 +62,7 @@ ROUTES: tuple[Route, ...] = (
                 action="update",
                 summary="Replace the caller's configuration",
                 description="An entry without apiKeyEncrypted keeps the key that is stored for the "
-                "same provider, type and model; null removes it.",
+                "same provider, type, model and label; null removes it.",
                 answer="It is replaced.",
                 schema="StoredConfig",
                 headers=("ETag",),
@@ -98,6 +98,34 @@ ROUTES: tuple[Route, ...] = (
                 summary="Read what a client needs to seal an API key",
                 answer="What seals an API key to this gateway for the caller.",
                 schema="Recipient",
+            )
+        },
+    ),
+    Route(
+        "/get/ai-model-config/catalog",
+        handlers.CatalogHandler,
+        {
+            "GET": Operation(
+                Access.READ,
+                id="getCatalog",
+                summary="Read what the operator offers",
+                answer="What may be configured.",
+                schema="Catalog",
+            )
+        },
+    ),
+    Route(
+        "/get/ai-model-config/resolution",
+        handlers.ResolutionHandler,
+        {
+            "GET": Operation(
+                Access.READ,
+                id="getResolution",
+                summary="Read which entry a call of the gateway would use, and why",
+                answer="The decision; no API key was opened for it.",
+                schema="Resolution",
+                parameters=handlers.FILTERS,
+                problems=(400, 404),
             )
         },
     ),

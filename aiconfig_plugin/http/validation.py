@@ -18,11 +18,12 @@ from jsonschema import Draft202012Validator, ValidationError, validators
 from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
+from aiconfig_plugin.base_url import BaseURL
 from aiconfig_plugin.domain import ABSENT, Submission, SubmittedEntry
-from aiconfig_plugin.errors import SchemaViolation, Violation
+from aiconfig_plugin.errors import MAX_VIOLATIONS, SchemaViolation, Violation
 from aiconfig_plugin.http.strict_json import read_json
 
-MAX_VIOLATIONS = 50
+MAX_OPTIONS_BYTES = 4096  # "x-maxBytes" in the schema
 
 
 def load_schema(name: str) -> dict[str, Any]:
@@ -42,7 +43,7 @@ def parse_submission(raw: bytes | bytearray) -> Submission:
     document = read_json(raw)
     # jsonschema decides about whatever jsonschema-rs does not pass: all that could go wrong there
     # is to pass too much.
-    if not _fast_validator()(document):
+    if not _fast_validator()(document) or not all(map(_fits_further, document["models"])):
         _check_schema(document)
     return Submission(
         models=tuple(_submitted(entry) for entry in document["models"]),
@@ -64,7 +65,32 @@ def _submitted(entry: Mapping[str, Any]) -> SubmittedEntry:
         model=entry["model"],
         is_paid=entry["isPaid"],
         api_key_encrypted=entry.get("apiKeyEncrypted", ABSENT),
+        label=entry.get("label"),
+        enabled=entry.get("enabled"),
+        base_url=entry.get("baseUrl"),
+        origin=BaseURL.parse(entry["baseUrl"]).origin if "baseUrl" in entry else None,
+        options=entry.get("options"),
     )
+
+
+def _fits_further(entry: Mapping[str, Any]) -> bool:
+    """Check what the fast validator has no keyword for."""
+    return not (
+        ("baseUrl" in entry and _is_no_base_url(entry["baseUrl"]))
+        or ("options" in entry and _size(entry["options"]) > MAX_OPTIONS_BYTES)
+    )
+
+
+def _is_no_base_url(text: str) -> bool:
+    try:
+        BaseURL.parse(text)
+    except ValueError:
+        return True
+    return False
+
+
+def _size(options: Any) -> int:
+    return len(json.dumps(options, ensure_ascii=False, separators=(",", ":")).encode())
 
 
 @functools.cache
@@ -103,6 +129,7 @@ def _validator() -> Any:
         **{name: _keyword(violated) for name, violated in _VIOLATED.items()},
         "required": _required,
         "items": _items,
+        "patternProperties": _pattern_properties,
     }
     return validators.extend(Draft202012Validator, keywords)(schemas[0], registry=registry)
 
@@ -133,8 +160,28 @@ _VIOLATED: Mapping[str, Callable[[Any, Any, Any, Any], bool]] = {
     "pattern": lambda _v, pattern, instance, _s: (
         isinstance(instance, str) and not _ecma_262(pattern).search(instance)
     ),
+    "maxProperties": lambda _v, limit, instance, _s: (
+        isinstance(instance, dict) and len(instance) > limit
+    ),
+    "minimum": lambda validator, limit, instance, _s: (
+        validator.is_type(instance, "number") and instance < limit
+    ),
+    "maximum": lambda validator, limit, instance, _s: (
+        validator.is_type(instance, "number") and instance > limit
+    ),
     "additionalProperties": lambda _v, _allowed, instance, schema: (
-        isinstance(instance, dict) and not instance.keys() <= schema["properties"].keys()
+        isinstance(instance, dict)
+        and not all(
+            name in schema.get("properties", ())
+            or any(_ecma_262(p).search(name) for p in schema.get("patternProperties", ()))
+            for name in instance
+        )
+    ),
+    "format": lambda _v, name, instance, _s: (
+        name == "base-url" and isinstance(instance, str) and _is_no_base_url(instance)
+    ),
+    "x-maxBytes": lambda _v, limit, instance, _s: (
+        isinstance(instance, dict) and _size(instance) > limit
     ),
 }
 
@@ -162,6 +209,17 @@ def _items(validator: Any, items: Any, instance: Any, schema: Any) -> Iterator[V
         yield from Draft202012Validator.VALIDATORS["items"](validator, items, instance, schema)
 
 
+def _pattern_properties(
+    validator: Any, patterns: Mapping[str, Any], instance: Any, schema: Any
+) -> Iterator[ValidationError]:
+    # An object with too many members is one violation, however many they are.
+    if validator.is_type(instance, "object") and len(instance) <= schema["maxProperties"]:
+        for pattern, subschema in patterns.items():
+            for name, value in instance.items():
+                if _ecma_262(pattern).search(name):
+                    yield from validator.descend(value, subschema, path=name, schema_path=pattern)
+
+
 class _Places:
     """Where in a document an error is, as something that sorts in document order."""
 
@@ -185,7 +243,8 @@ class _Places:
 
 
 def _violation(error: ValidationError) -> Violation:
-    # Only members that the schema names are descended into: no step needs RFC 6901's escapes.
+    # Only members whose names the schema knows or describes are descended into: no step needs
+    # the escapes of RFC 6901.
     pointer = "".join(f"/{step}" for step in error.absolute_path)
     return Violation(pointer=pointer, code=str(error.validator), detail=_detail(error))
 
@@ -196,6 +255,8 @@ def _detail(error: ValidationError) -> str:
     match error.validator:
         case "type":
             return f"Must be {limit if isinstance(limit, str) else ' or '.join(limit)}."
+        case "additionalProperties" if "x-detail" in schema:
+            return str(schema["x-detail"])
         case "additionalProperties":
             return f"Only these members are allowed: {', '.join(schema['properties'])}."
         case "minLength":
@@ -204,6 +265,17 @@ def _detail(error: ValidationError) -> str:
             return f"Must have at most {limit} characters."
         case "maxItems":
             return f"Must have at most {limit} entries."
+        case "maxProperties":
+            return f"Must have at most {limit} members."
+        case "minimum" | "maximum":
+            return f"Must be a number from {schema['minimum']} to {schema['maximum']}."
+        case "x-maxBytes":
+            return f"Must have at most {limit} bytes as JSON."
+        case "format":
+            return (
+                "Must be an absolute http or https URL without user info, query or fragment, whose "
+                "host is a name or an address in its usual spelling."
+            )
         case "pattern":
             return str(schema.get("x-detail", f"Must match {limit}"))
         case _:

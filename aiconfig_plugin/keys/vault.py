@@ -104,6 +104,10 @@ class Vault:
             return KeyState.UNSET
         return KeyState.SET if self.has_key(key.kid) else KeyState.UNREADABLE
 
+    def is_plain_key(self, text: str) -> bool:
+        """Tell whether this is recognisably a provider's API key in plain text."""
+        return holds_plain_key(text)
+
     def form(self, stored: StoredKey) -> KeyForm:
         """Return what a stored key opens to. Decrypts nothing: believe it of one that opens."""
         return stored_jwe.form(read_header(stored.jwe))

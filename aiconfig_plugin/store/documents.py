@@ -1,7 +1,8 @@
 """How a configuration looks in MongoDB: the document, its validator, and how one replaces another.
 
-``{_id, issuer, subject, models: [{provider, type, model, isPaid, key?: {kid, jwe}}],
-system_prompt, revision}``, one for each owner.
+``{_id, issuer, subject, models: [{provider, type, model, isPaid, label?, enabled?, baseUrl?,
+origin?, options?, key?: {kid, jwe}}], system_prompt, revision}``, one for each owner. ``origin``
+lets the database compare what ``baseUrl`` leads to; it is never read back.
 """
 
 from __future__ import annotations
@@ -9,11 +10,22 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any, Final, TypeAlias
 
-from aiconfig_plugin.domain import AIConfig, Identity, ModelEntry, Owner, StoredKey
+from aiconfig_plugin.base_url import BaseURL
+from aiconfig_plugin.domain import (
+    AIConfig,
+    Identity,
+    KeyWithOrigin,
+    ModelEntry,
+    Owner,
+    StoredKey,
+)
 
 Document: TypeAlias = dict[str, Any]
 
 COLLECTION: Final = "ai_model_configs"
+
+
+_IDENTITY: Final = ("provider", "type", "model", "label")
 
 
 def _object(required: Mapping[str, Any], **optional: Any) -> Document:
@@ -41,6 +53,18 @@ _ENTRY: Final = _object(
         "isPaid": {"bsonType": "bool"},
     },
     key=_object({"kid": _string(1), "jwe": _string(pattern=_JWE)}),
+    label=_string(1, 80),
+    enabled={"bsonType": "bool"},
+    baseUrl=_string(1, 512),
+    origin=_string(1, 512),
+    options={
+        "bsonType": "object",
+        "maxProperties": 32,
+        "additionalProperties": {
+            "bsonType": ["string", "int", "long", "double", "bool"],
+            "maxLength": 1024,
+        },
+    },
 )
 VALIDATOR: Final[Document] = {
     "$jsonSchema": _object(
@@ -76,6 +100,8 @@ def to_document(owner: Owner, config: AIConfig) -> Document:
                 "type": entry.type,
                 "model": entry.model,
                 "isPaid": entry.is_paid,
+                **entry.optional_members,
+                **({"origin": entry.origin} if entry.origin else {}),
                 **({"key": {"kid": entry.key.kid, "jwe": entry.key.jwe}} if entry.key else {}),
             }
             for entry in config.models
@@ -98,6 +124,11 @@ def to_config(document: Document) -> AIConfig:
                 model=entry["model"],
                 is_paid=entry["isPaid"],
                 key=StoredKey(**entry["key"]) if "key" in entry else None,
+                label=entry.get("label"),
+                enabled=entry.get("enabled"),
+                base_url=entry.get("baseUrl"),
+                origin=_origin(entry["baseUrl"]) if "baseUrl" in entry else None,
+                options=entry.get("options"),
             )
             for entry in document["models"]
         ),
@@ -106,10 +137,21 @@ def to_config(document: Document) -> AIConfig:
     )
 
 
-def to_keys(document: Document) -> dict[Identity, StoredKey]:
+def _origin(base_url: str) -> str:
+    """Derive the origin anew, or a hand in the database could send a key elsewhere."""
+    try:
+        return BaseURL.parse(base_url).origin
+    except ValueError:
+        return base_url  # It is no origin of any key, and no base URL that is allowed.
+
+
+def to_keys(document: Document) -> dict[Identity, KeyWithOrigin]:
     """Return the stored keys alone, by what no two entries share."""
     return {
-        (entry["provider"], entry["type"], entry["model"]): StoredKey(**entry["key"])
+        (entry["provider"], entry["type"], entry["model"], entry.get("label")): (
+            StoredKey(**entry["key"]),
+            entry.get("origin"),
+        )
         for entry in document["models"]
         if "key" in entry
     }
@@ -118,6 +160,7 @@ def to_keys(document: Document) -> dict[Identity, StoredKey]:
 def keeping_keys(document: Document, keep: Collection[int]) -> Document:
     """Return the expression that makes ``document``, with the kept keys out of the old one.
 
+    Where a key to keep was stored for another origin it makes the old document: nothing changes.
     All that a user wrote is inside ``$literal``; elsewhere "$models" would be read as a field.
     """
     keeping = frozenset(keep)
@@ -125,17 +168,29 @@ def keeping_keys(document: Document, keep: Collection[int]) -> Document:
         {"entry": entry, "keeps": position in keeping, "at": position}
         for position, entry in enumerate(document["models"])
     ]
-    identity = ["$$each.entry.provider", "$$each.entry.type", "$$each.entry.model"]
+    identity = [f"$$each.entry.{member}" for member in _IDENTITY]
     # Where nothing is found the index is -1: the last element, which holds no key.
     search = {"$indexOfArray": ["$$identities", identity]}
     same = {"$eq": [{"$arrayElemAt": ["$$identities", "$$each.at"]}, identity]}
     kept = {"$arrayElemAt": ["$$keys", {"$cond": [same, "$$each.at", search]}]}
-    merged = {"$mergeObjects": ["$$each.entry", {"$cond": ["$$each.keeps", kept, {}]}]}
-    models = {"$map": {"input": {"$literal": entries}, "as": "each", "in": merged}}
-    identities = _each_model(["$$this.provider", "$$this.type", "$$this.model"])
-    keys = {"$concatArrays": [_each_model({"key": "$$this.key"}), [{}]]}
-    let = {"$let": {"vars": {"identities": identities, "keys": keys}, "in": models}}
-    return {"$mergeObjects": [{"$literal": {**document, "models": []}}, {"models": let}]}
+    moved = {"$ne": ["$$found.origin", "$$each.entry.origin"]}
+    merged = {
+        "entry": {"$mergeObjects": ["$$each.entry", {"key": "$$found.key"}]},
+        "moved": {"$and": [{"$gt": ["$$found.key", None]}, moved]},
+    }
+    each = _let({"found": {"$cond": ["$$each.keeps", kept, {}]}}, merged)
+    models = {"$map": {"input": {"$literal": entries}, "as": "each", "in": each}}
+    identities = _each_model([f"$$this.{member}" for member in _IDENTITY])
+    keys = _each_model({"key": "$$this.key", "origin": "$$this.origin"})
+    whole = {"$mergeObjects": [{"$literal": {**document, "models": []}}, {"models": "$$new.entry"}]}
+    return _let(
+        {"identities": identities, "keys": {"$concatArrays": [keys, [{}]]}},
+        _let({"new": models}, {"$cond": [{"$in": [True, "$$new.moved"]}, "$$ROOT", whole]}),
+    )
+
+
+def _let(variables: Document, expression: Any) -> Document:
+    return {"$let": {"vars": variables, "in": expression}}
 
 
 def _each_model(expression: Any) -> Document:

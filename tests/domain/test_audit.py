@@ -9,7 +9,15 @@ from typing import Any
 
 import pytest
 
-from aiconfig_plugin.domain import AIConfigService, ModelEntry, Owner, StoredKey, Submission
+from aiconfig_plugin.domain import (
+    AIConfigService,
+    Filters,
+    KeyState,
+    ModelEntry,
+    Owner,
+    StoredKey,
+    Submission,
+)
 from aiconfig_plugin.domain.audit import changed_pointers
 from aiconfig_plugin.domain.model import AIConfig, SubmittedEntry
 from aiconfig_plugin.errors import (
@@ -36,6 +44,9 @@ class FakeVault:
         if submitted != "good":
             raise KeyNotAccepted("damaged")
         return StoredKey("kid", submitted)
+
+    def state(self, _key: StoredKey | None) -> KeyState:
+        return KeyState.SET
 
     def open(self, *_: object) -> Any:
         raise KeyUnreadable("lost")
@@ -70,9 +81,9 @@ def trail(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
             RevisionMismatch,
             *("delete", "spa", []),
         ),
-        (lambda s: s.resolve(ALICE), KeyUnreadable, "resolve", None, []),
-        (lambda s: s.resolve(ALICE, model="x"), ModelNotConfigured, "resolve", None, []),
-        (lambda s: s.resolve(Owner("i", "alice")), ConfigNotFound, "resolve", None, []),
+        (lambda s: s.resolve(ALICE, Filters()), KeyUnreadable, "resolve", None, []),
+        (lambda s: s.resolve(ALICE, Filters(model="x")), ModelNotConfigured, "resolve", None, []),
+        (lambda s: s.resolve(Owner("i", "alice"), Filters()), ConfigNotFound, "resolve", None, []),
     ],
 )
 async def test_a_refusal_is_one_record_with_its_code_and_places(

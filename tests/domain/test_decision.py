@@ -16,9 +16,10 @@ from aiconfig_plugin.domain import (
     ModelEntry,
     OfferedProvider,
     Policy,
+    SecretStr,
     StoredKey,
-    decide,
 )
+from aiconfig_plugin.domain.decision import decide
 
 GONE = StoredKey("gone", "jwe")
 KEY = StoredKey("present", "jwe")
@@ -38,7 +39,8 @@ def entry(model: str, **members: Any) -> ModelEntry:
 def policy(mode: Any = "never", shared: tuple[str, ...] = ("OpenAI",), **given: Any) -> Policy:
     offered = OfferedProvider("OpenAI", other_models=True, shared_key=mode, **given)
     catalog = Catalog([offered], other_providers=False)
-    return Policy(catalog, Origins(["https://elsewhere.example"]), shared.__contains__)
+    keys = dict.fromkeys(shared, SecretStr("sk-shared"))
+    return Policy(catalog, (), Origins(["https://elsewhere.example"]).allow, keys)
 
 
 def decided(entries: list[ModelEntry], asked: Filters | None = None, **given: Any) -> Decision:
@@ -76,8 +78,7 @@ def test_each_filter_asks_for_its_member(name: str) -> None:
     one = ModelEntry("p1", "t1", "m1", False, label="l1")
     two = ModelEntry("p2", "t2", "m2", False, label="l2")
     config = AIConfig((one, two), "", "r")
-    everything = Policy(Catalog(), Origins(), lambda _provider: False)
-    found = decide(config, Filters(**{name: f"{name[0]}2"}), everything, state)
+    found = decide(config, Filters(**{name: f"{name[0]}2"}), Policy(), state)
     assert (found.position, found.outcomes) == (1, ("does-not-fit", "chosen"))
 
 

@@ -21,7 +21,7 @@ from hypothesis.stateful import (
 from joserfc.jwk import ECKey, OctKey
 
 from aiconfig_plugin.client import seal
-from aiconfig_plugin.domain import rotation
+from aiconfig_plugin.domain import Filters, rotation
 from aiconfig_plugin.domain.model import ABSENT, KeyState, Owner, Submission, SubmittedEntry
 from aiconfig_plugin.domain.ports import Repository
 from aiconfig_plugin.domain.service import AIConfigService
@@ -215,7 +215,7 @@ class Keys(RuleBasedStateMachine):
                 self.expect(owner, item, entries[item.provider, item.model])
 
     def expect(self, owner: Owner, item: Any, key: Key | None) -> None:
-        resolving = self.service.resolve(owner, provider=item.provider, model=item.model)
+        resolving = self.service.resolve(owner, Filters(provider=item.provider, model=item.model))
         if key is None:
             assert self.service.key_state(item) is KeyState.UNSET
             chosen = self.run(resolving)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from aiconfig_plugin.domain import rotation
+from aiconfig_plugin.domain import Filters, rotation
 from aiconfig_plugin.domain.model import AIConfig, Owner, StoredKey
 from aiconfig_plugin.domain.ports import Repository, Rewrapping
 from aiconfig_plugin.domain.service import AIConfigService
@@ -32,7 +32,7 @@ def owner(number: int) -> Owner:
 
 
 async def key_of(service: AIConfigService, whose: Owner, model: str = "gpt-4") -> str | None:
-    chosen = await service.resolve(whose, model=model)
+    chosen = await service.resolve(whose, Filters(model=model))
     return chosen.api_key.get_secret_value() if chosen.api_key else None
 
 

@@ -15,11 +15,12 @@ from aiconfig_plugin.domain import (
     AIConfig,
     AIConfigService,
     Destination,
+    Filters,
     KeyState,
     Owner,
     StoredKey,
 )
-from aiconfig_plugin.domain.service import MAX_KEYS_ON_THE_LOOP
+from aiconfig_plugin.domain.acceptance import MAX_KEYS_ON_THE_LOOP
 from aiconfig_plugin.errors import (
     ConfigNotFound,
     KeyNotAccepted,
@@ -82,7 +83,7 @@ async def test_while_many_keys_are_opened_the_loop_goes_on(
     await writing
     assert threading.get_ident() not in vault.threads and len(vault.threads) == 1
     for number in (0, MAX_KEYS_ON_THE_LOOP):
-        chosen = await service.resolve(ALICE, model=f"m{number}")
+        chosen = await service.resolve(ALICE, Filters(model=f"m{number}"))
         assert chosen.api_key and chosen.api_key.get_secret_value() == f"k{number}"
 
 
@@ -97,17 +98,17 @@ async def test_a_few_keys_are_opened_at_once(repository: InMemoryRepository, key
 
 
 @RUN
-async def test_everything_that_is_wrong_is_told_at_once(
+async def test_everything_that_is_wrong_is_told_at_once_up_to_50_places(
     repository: InMemoryRepository, keyring: Path
 ) -> None:
     vault = new_vault(keyring)
     bobs = [sealed_entry(vault, BOB, model=f"m{n}") for n in range(98)]
     plain = entry("plain", key="sk-" + "x" * 40)
-    with logged("aiconfig_plugin") as lines, pytest.raises(KeyNotAccepted) as refused:
-        await AIConfigService(repository, vault).create(ALICE, submission(*bobs, plain, entry()))
+    with logged("aiconfig_plugin") as lines, pytest.raises(KeyNotEncrypted) as refused:
+        await AIConfigService(repository, vault).create(ALICE, submission(plain, *bobs, entry()))
     assert [(violation.pointer, violation.code) for violation in refused.value.violations] == [
-        *((f"/models/{n}/apiKeyEncrypted", "key-not-accepted") for n in range(98)),
-        ("/models/98/apiKeyEncrypted", "key-not-encrypted"),
+        ("/models/0/apiKeyEncrypted", "key-not-encrypted"),
+        *((f"/models/{n}/apiKeyEncrypted", "key-not-accepted") for n in range(1, 50)),
     ]
     assert len(lines) == 1 and lines[0].startswith("98 submitted API keys were not accepted: ")
     with pytest.raises(ConfigNotFound):
@@ -132,10 +133,10 @@ async def test_an_old_copy_that_comes_back_revives_no_key(
     assert len(copies) == 2
     await service.update(ALICE, submission(*copies))
     assert await repository.count_by_kid() == {vault.primary: 2}
-    kept = await service.resolve(ALICE, model="gpt-4")
+    kept = await service.resolve(ALICE, Filters(model="gpt-4"))
     assert kept.api_key and kept.api_key.get_secret_value() == "an API key"
     assert kept.key_form == "plain"
-    assert (await service.resolve(ALICE, model="o3")).key_form == "opaque"
+    assert (await service.resolve(ALICE, Filters(model="o3"))).key_form == "opaque"
     now = (await service.read(ALICE)).models
     await service.update(ALICE, submission(*(entry(m.model, key=m.key.jwe) for m in now if m.key)))
     assert (await service.read(ALICE)).models == now, "wrapped by the primary, it stays as it is"
@@ -147,9 +148,11 @@ async def test_resolve_tells_what_a_key_is(repository: InMemoryRepository, keyri
     service = AIConfigService(repository, vault)
     sealed = entry("sealed", key=seal(vault.recipient(ALICE), "k", provider="OpenAI"))
     await service.create(ALICE, submission(sealed, entry("opaque", key=OPAQUE), entry("none")))
-    forms = {m: (await service.resolve(ALICE, model=m)).key_form for m in ("sealed", "opaque")}
+    forms = {
+        m: (await service.resolve(ALICE, Filters(model=m))).key_form for m in ("sealed", "opaque")
+    }
     assert forms == {"sealed": "plain", "opaque": "opaque"}
-    assert (await service.resolve(ALICE, model="none")).key_form is None
+    assert (await service.resolve(ALICE, Filters(model="none"))).key_form is None
 
 
 # Keys that the keyring cannot open
@@ -188,10 +191,10 @@ async def test_only_resolving_the_very_entry_fails(lost: AIConfigService) -> Non
         "claude": KeyState.UNSET,
     }
     with pytest.raises(KeyUnreadable):
-        await lost.resolve(ALICE)
-    good = await lost.resolve(ALICE, model="o3")
+        await lost.resolve(ALICE, Filters())
+    good = await lost.resolve(ALICE, Filters(model="o3"))
     assert good.api_key and good.api_key.get_secret_value() == OPAQUE
-    assert (await lost.resolve(ALICE, model="claude")).api_key is None
+    assert (await lost.resolve(ALICE, Filters(model="claude"))).api_key is None
 
 
 @RUN

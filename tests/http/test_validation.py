@@ -145,7 +145,7 @@ def test_a_detail_says_what_the_schema_asks_for() -> None:
     assert details == {
         ("/models/0", "required"): "The member isPaid is missing.",
         ("/models/0", "additionalProperties"): "Only these members are allowed: "
-        "provider, type, model, apiKeyEncrypted, isPaid.",
+        "provider, type, model, apiKeyEncrypted, isPaid, label, enabled, baseUrl, options.",
         ("/models/0/type", "maxLength"): "Must have at most 32 characters.",
         ("/models/0/type", "pattern"): "Must begin with a lower-case letter and go on with "
         "lower-case letters, digits, _ or -.",
