@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -39,30 +39,37 @@ class Provider(RequestHandler):
 class Chat:
     """The example in a gateway, beside a provider that notes its calls."""
 
-    def __init__(self, gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, gateway: Gateway, socket: Any) -> None:
         self.gateway = gateway
         self.calls: list[Any] = []
         self.status = [200]
-        socket, port = bind_unused_port()
         given = {"calls": self.calls, "status": self.status}
         self.provider = HTTPServer(Application([("/v1/chat/completions", Provider, given)]))
         self.provider.add_socket(socket)
-        monkeypatch.setenv("PROVIDER_URL", f"http://127.0.0.1:{port}/v1")
         spec = importlib.util.spec_from_file_location("provider_call", EXAMPLE)
         assert spec and spec.loader
         example = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(example)
         gateway.app.add_handlers(".*", [("/chat", example.ChatHandler, {"plugin": gateway.plugin})])
 
-    async def __call__(self, user: str = "alice", scope: str = READ) -> HTTPResponse:
+    async def __call__(self, user: str = "alice", scope: str = READ, **asked: str) -> HTTPResponse:
         auth = self.gateway.auth(user, scope)
-        return await self.gateway.call("POST", "/chat", {"message": "Hello"}, auth)
+        return await self.gateway.call("POST", "/chat", {"message": "Hello", **asked}, auth)
 
 
 @pytest.fixture
-def chat(gateway: Gateway, io_loop: IOLoop, monkeypatch: pytest.MonkeyPatch) -> Iterator[Chat]:
+def chat(
+    make_gateway: Callable[..., Awaitable[Gateway]], io_loop: IOLoop, tmp_path: Path
+) -> Iterator[Chat]:
+    """The catalogue knows where OpenAI is; another provider's entries say it themselves."""
+
     async def make() -> Chat:
-        return Chat(gateway, monkeypatch)
+        socket, port = bind_unused_port()
+        url = f"http://127.0.0.1:{port}"
+        catalog = {"providers": {"OpenAI": {"baseUrl": f"{url}/v1"}}, "otherProviders": True}
+        (tmp_path / "catalog.json").write_text(json.dumps(catalog), encoding="utf-8")
+        gateway = await make_gateway(catalog=tmp_path / "catalog.json", base_urls=[url])
+        return Chat(gateway, socket)
 
     made = io_loop.run_sync(make)
     yield made
@@ -81,12 +88,26 @@ async def test_it_calls_with_the_users_own_key_model_and_prompt(chat: Chat) -> N
     assert chat.calls == [("Bearer sk-alice", {"model": "gpt-4", "messages": messages})]
 
 
+async def test_each_provider_is_called_where_it_is_with_its_own_key(chat: Chat) -> None:
+    alice = chat.gateway.user("alice")
+    ollama = entry("llama3", provider="Ollama", key=await alice.seal("mine", provider="Ollama"))
+    ollama["baseUrl"] = chat.gateway.settings.base_urls[0] + "/v1"  # type: ignore[index]
+    await alice.create(body(entry("gpt-4", key=await alice.seal("sk-alice")), ollama))
+    for name in ("Ollama", "OpenAI"):
+        assert (await chat(provider=name)).code == 200
+    assert [(key, asked["model"]) for key, asked in chat.calls] == [
+        ("Bearer mine", "llama3"),
+        ("Bearer sk-alice", "gpt-4"),
+    ]
+
+
 async def test_a_key_for_another_provider_is_never_sent(chat: Chat) -> None:
-    for name, entries, status in (("alice", [], 409), ("bob", [entry("gpt-4")], 200)):
-        user = chat.gateway.user(name)
-        key = await user.seal("sk-ant-key", provider="Anthropic")
-        await user.create(body(entry("claude", provider="Anthropic", key=key), *entries))
-        assert (await chat(name)).code == status
+    """Nobody knows where Anthropic is; OpenAI's key is for OpenAI."""
+    alice = chat.gateway.user("alice")
+    key = await alice.seal("sk-ant-key", provider="Anthropic")
+    await alice.create(body(entry("claude", provider="Anthropic", key=key), entry("gpt-4")))
+    assert (await chat()).code == 409
+    assert (await chat(provider="OpenAI")).code == 200
     assert [key for key, _ in chat.calls] == [None]
 
 
@@ -99,7 +120,7 @@ async def test_an_opaque_key_is_not_sent(chat: Chat) -> None:
 async def test_without_scope_token_configuration_or_readable_key_nobody_is_called(
     chat: Chat, mongod: Any, database_name: str
 ) -> None:
-    assert (await chat()).code == 409
+    assert (await chat()).code == 404
     alice = chat.gateway.user("alice")
     await alice.create(body(entry(key=await alice.seal("k"))))
     assert (await chat(scope=WRITE)).code == 403
