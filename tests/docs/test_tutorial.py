@@ -57,7 +57,7 @@ def running(block: Block, folder: Path, env: Mapping[str, str]) -> Iterator[None
 def tutorial() -> Iterator[Block]:
     """The blocks of the tutorial, on ports that are free."""
     text = (DOCS / "tutorial.md").read_text(encoding="utf-8")
-    for port in ("9000", "8888"):
+    for port in ("9000", "9001", "8888"):
         assert port in text
         text = text.replace(port, str(free_port()))
     return blocks(text)
