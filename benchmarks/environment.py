@@ -1,5 +1,6 @@
 """What surrounds the contenders: a store, an introspection endpoint, a keyring, the data set."""
 
+import json
 import subprocess
 import sys
 import tempfile
@@ -11,7 +12,7 @@ from typing import Any
 
 from pymongo import MongoClient
 
-from benchmarks.dataset import DataSet, Document
+from benchmarks.dataset import PROVIDERS, DataSet, Document
 from benchmarks.rounds import Scale
 from benchmarks.servers import STORES, Server, client, started
 
@@ -39,6 +40,9 @@ class Environment:
         self.mongo: MongoClient[Document] = MongoClient(uri, w="majority")
         self.dataset = DataSet(scale)
         self.introspection = ""
+        models = [{"model": f"model-{number}"} for number in range(2000 // len(PROVIDERS))]
+        catalog = {"providers": {name: {"models": models} for name in PROVIDERS}}
+        (directory / "catalog.json").write_text(json.dumps(catalog))
 
     def settings(self, database: str) -> dict[str, Any]:
         return {
@@ -60,6 +64,8 @@ class Environment:
         """Run the plugin, with ``settings`` besides, over a database that is dropped at the end."""
         database = "".join(filter(str.isalnum, name))
         settings = {**self.settings(database), **settings}
+        if "catalog" in settings:
+            settings["catalog"] = str(self.directory / settings["catalog"])
         with started("ours", port=port, watch=watch, settings=settings) as server:
             collection = self.mongo[database][COLLECTION]
             yield Contender(name, server, collection, self.dataset.ours)

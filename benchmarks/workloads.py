@@ -41,9 +41,8 @@ WORKLOADS = (*COMPARED, PUT_100_SEALED)
 
 FIXED = "fixed bytes"
 VARIANTS: dict[str, dict[str, Any]] = {
-    # Ours with other settings, beside "ours". An operator's catalogue of 2,000 models will be one
-    # more line: {"catalog": …}.
     "ours, pymongo": {"mongodb_driver": "pymongo"},
+    "ours, catalogue": {"catalog": "catalog.json"},  # of 2,000 models
 }
 TAKING_PART = {FIXED: (GET,), **dict.fromkeys(VARIANTS, (GET, PUT_3))}
 
