@@ -261,4 +261,7 @@ async def test_close_answers_who_waits_and_leaves_no_task(store: Store) -> None:
     await store.reads.close()
     assert own_tasks() == []
     errors = await outcomes([*asked, *queued])
-    assert [type(error) for error in errors] == [StorageUnavailable] * 2
+    assert [error.detail for error in errors] == [
+        "The read was interrupted.",
+        "The connection to the database is being closed.",
+    ]
