@@ -32,7 +32,7 @@ class Network:
         """Cut one server off from the others, and leave all connected with their clients.
 
         ``pids`` are the processes of the servers. What is cut off hears nothing, as where packets
-        are dropped.
+        are dropped, until :meth:`heal` ends its connections.
         """
         self._command({"isolated": target, "pids": list(pids)})
 
@@ -92,6 +92,7 @@ class _Relays:
             while data := await reader.read(65536):
                 if self.isolated is not None and self._is_cut(*ends):
                     await self.healed.wait()
+                    break
                 writer.write(data)
                 await writer.drain()
         writer.close()
