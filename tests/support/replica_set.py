@@ -19,7 +19,7 @@ from tests.support.network import Network
 
 NAME = "faults"
 ELECTION_TIMEOUT_MS = 2000
-DEADLINE = 60.0
+DEADLINE = 120.0
 """Seconds for which the set may take to agree on anything."""
 
 _ARGUMENTS = [
