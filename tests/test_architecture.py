@@ -32,10 +32,11 @@ MAY_IMPORT: Mapping[str, Set[str]] = {
     **dict.fromkeys(ADAPTERS, BELOW | {"domain"}),
     "client": frozenset({"domain"}),
     "testing": frozenset({"errors", "domain"}),
-    "plugin": BELOW | ADAPTERS | {"domain"},
+    "composition": BELOW | ADAPTERS | {"domain"},
+    "plugin": BELOW | ADAPTERS | {"domain", "composition"},
     "__init__": BELOW | {"domain", "plugin"},
     "demo": BELOW | {"domain", "keys", "plugin", "__init__"},
-    "cli": BELOW | ADAPTERS | {"domain", "plugin", "__init__", "client", "demo"},
+    "cli": BELOW | ADAPTERS | {"domain", "composition", "plugin", "__init__", "client", "demo"},
     "__main__": frozenset({"cli"}),
 }
 

@@ -19,6 +19,7 @@ from aiconfig_plugin.cli.catalog import catalog_command, summary
 from aiconfig_plugin.cli.keys import keyring_command, rotate_command, seal_command
 from aiconfig_plugin.cli.logs import configure_logging
 from aiconfig_plugin.cli.serving import DrainingServer
+from aiconfig_plugin.composition import open_policy, open_repository, open_vault
 from aiconfig_plugin.domain import unreadable_keys, verify_keyring
 from aiconfig_plugin.errors import (
     AIConfigError,
@@ -31,7 +32,7 @@ from aiconfig_plugin.errors import (
 from aiconfig_plugin.http import MetricsHandler, openapi_json
 from aiconfig_plugin.introspection import IntrospectionAuthenticator
 from aiconfig_plugin.metrics import process_metrics
-from aiconfig_plugin.plugin import AIConfigPlugin, open_policy, open_repository, open_vault
+from aiconfig_plugin.plugin import AIConfigPlugin
 from aiconfig_plugin.settings import Settings, variable
 
 

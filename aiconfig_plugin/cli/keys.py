@@ -15,6 +15,7 @@ import click
 import httpx2
 
 from aiconfig_plugin.client import seal
+from aiconfig_plugin.composition import open_repository, open_vault
 from aiconfig_plugin.domain import count_others, record_audit, rotate
 from aiconfig_plugin.errors import ConfigurationError, KeyInUse
 from aiconfig_plugin.keys import (
@@ -26,7 +27,6 @@ from aiconfig_plugin.keys import (
     retirable,
     retire_keys,
 )
-from aiconfig_plugin.plugin import open_repository, open_vault
 from aiconfig_plugin.settings import Settings
 
 _file = click.argument("file", type=click.Path(path_type=Path))

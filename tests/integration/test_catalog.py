@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 from aiconfig_plugin import Principal, Settings
 from aiconfig_plugin.base_url import Origins
+from aiconfig_plugin.composition import open_policy, open_vault
 from aiconfig_plugin.domain import AIConfigService, Filters, ModelEntry, Owner, StoredKey
 from aiconfig_plugin.domain.model import AIConfig
 from aiconfig_plugin.errors import KeyUnreadable, ModelNotConfigured
 from aiconfig_plugin.keys import create_keyring
-from aiconfig_plugin.plugin import open_policy, open_vault
 from aiconfig_plugin.testing import InMemoryRepository
 from tests.support.gateway import (
     BOTH,

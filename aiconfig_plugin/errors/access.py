@@ -1,0 +1,62 @@
+"""Who may make a request: access tokens, scopes and the authorization server."""
+
+from __future__ import annotations
+
+from aiconfig_plugin.errors.base import AIConfigError, InternalError, Unavailable
+
+
+class MissingToken(AIConfigError):
+    """The request carries no bearer token (RFC 6750 section 3.1: a challenge without ``error``)."""
+
+    code = "missing-token"
+    title = "Access token required"
+    status = 401
+
+
+class InvalidToken(AIConfigError):
+    """The access token is unknown, expired, revoked or not meant for this gateway."""
+
+    code = "invalid-token"
+    title = "Invalid access token"
+    status = 401
+
+
+class InsufficientScope(AIConfigError):
+    """The token is valid but lacks ``scope`` (RFC 6750 section 3.1)."""
+
+    code = "insufficient-scope"
+    title = "Insufficient scope"
+    status = 403
+
+    def __init__(self, scope: str) -> None:
+        super().__init__(
+            f"The scope {scope} is required." if scope else "The request is not permitted."
+        )
+        self.scope = scope
+
+
+class UserRequired(AIConfigError):
+    """The token is active but does not represent a user."""
+
+    code = "user-required"
+    title = "The access token does not represent a user"
+    status = 403
+
+
+class ClientNotAllowed(AIConfigError):
+    """The token is active, but it was issued to a client that the operator does not accept."""
+
+    code = "client-not-allowed"
+    title = "The client of the access token is not allowed"
+    status = 403
+
+
+class ClientCredentialsRefused(InternalError):
+    """The authorization server refused this gateway's own client credentials."""
+
+
+class AuthorizationServerUnavailable(Unavailable):
+    """The authorization server did not answer, or not in a usable way."""
+
+    code = "authorization-server-unavailable"
+    title = "Authorization server unavailable"
