@@ -13,6 +13,7 @@ from tornado.httputil import HTTPServerRequest
 from tornado.routing import URLSpec
 from tornado.web import Application
 
+from aiconfig_plugin.access import IntrospectionAuthenticator
 from aiconfig_plugin.base_url import BaseURL, Origins
 from aiconfig_plugin.composition import open_policy, open_repository, open_vault
 from aiconfig_plugin.domain import (
@@ -37,7 +38,6 @@ from aiconfig_plugin.http import (
     resource_metadata,
     url_specs,
 )
-from aiconfig_plugin.introspection import IntrospectionAuthenticator
 from aiconfig_plugin.outbound import origin_client
 from aiconfig_plugin.settings import Settings, variable
 

@@ -14,6 +14,7 @@ from tornado.netutil import bind_sockets
 from tornado.routing import URLSpec
 from tornado.web import Application
 
+from aiconfig_plugin.access import IntrospectionAuthenticator
 from aiconfig_plugin.base_url import Origins
 from aiconfig_plugin.cli.catalog import catalog_command, summary
 from aiconfig_plugin.cli.keys import keyring_command, rotate_command, seal_command
@@ -30,7 +31,6 @@ from aiconfig_plugin.errors import (
     StorageUnavailable,
 )
 from aiconfig_plugin.http import MetricsHandler, openapi_json
-from aiconfig_plugin.introspection import IntrospectionAuthenticator
 from aiconfig_plugin.metrics import process_metrics
 from aiconfig_plugin.plugin import AIConfigPlugin
 from aiconfig_plugin.settings import Settings, variable

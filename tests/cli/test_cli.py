@@ -23,6 +23,7 @@ from urllib.request import Request, urlopen
 import pytest
 from pymongo import MongoClient
 
+from aiconfig_plugin.access import IntrospectionAuthenticator
 from aiconfig_plugin.cli import main
 from aiconfig_plugin.cli.commands import run_until_stopped
 from aiconfig_plugin.cli.logs import JSONFormatter
@@ -30,7 +31,6 @@ from aiconfig_plugin.demo.authorization_server import AuthorizationServer
 from aiconfig_plugin.demo.mongod import free_port
 from aiconfig_plugin.domain import AIConfig, ModelEntry, Owner, StoredKey
 from aiconfig_plugin.errors import StorageUnavailable
-from aiconfig_plugin.introspection import IntrospectionAuthenticator
 from aiconfig_plugin.keys import add_keys, create_keyring
 from aiconfig_plugin.metrics import Metrics
 from aiconfig_plugin.store import MongoRepository

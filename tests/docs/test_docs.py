@@ -170,7 +170,7 @@ def test_the_picture_of_a_put_has_the_members_of_a_document_and_of_a_jwe_header(
     stored = re.findall(r'"(\w+)":', json.dumps(to_document(owner, config)))
     assert shown == [[], stored, re.findall(r'"(\w+)":', header)]
     rooms = set(re.findall(r'class="room"[^>]*>(\w+)<', picture))
-    assert rooms == {"http", "introspection", "domain", "keys", "store"}
+    assert rooms == {"http", "access", "domain", "keys", "store"}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=of_page)

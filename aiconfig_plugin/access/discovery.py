@@ -16,8 +16,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 import httpx2
 
+from aiconfig_plugin.access.single_flight import SingleFlight
 from aiconfig_plugin.errors import AuthorizationServerUnavailable
-from aiconfig_plugin.introspection.single_flight import SingleFlight
 from aiconfig_plugin.settings import Settings, is_exposed, variable
 
 REFRESH_INTERVAL = 5.0

@@ -1,6 +1,6 @@
 """The HTTP client for the authorization server: its credentials and its TLS.
 
-With :mod:`aiconfig_plugin.introspection.authenticator`, the only file that knows Authlib's client.
+With :mod:`aiconfig_plugin.access.authenticator`, the only file that knows Authlib's client.
 """
 
 from __future__ import annotations

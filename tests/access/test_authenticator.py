@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from aiconfig_plugin.access.authenticator import IntrospectionAuthenticator, Limits
 from aiconfig_plugin.errors import (
     AIConfigError,
     AuthorizationServerUnavailable,
@@ -16,8 +17,7 @@ from aiconfig_plugin.errors import (
     ClientNotAllowed,
     InvalidToken,
 )
-from aiconfig_plugin.introspection.authenticator import IntrospectionAuthenticator, Limits
-from tests.introspection.conftest import CLIENT_ID, SECRET, TOKEN, Clocks, Make, outcome, settings
+from tests.access.conftest import CLIENT_ID, SECRET, TOKEN, Clocks, Make, outcome, settings
 from tests.support.gateway import closed_port
 from tests.support.scripted_server import Reply, ScriptedServer, active
 

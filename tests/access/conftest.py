@@ -11,7 +11,7 @@ import pytest
 from tornado.ioloop import IOLoop
 
 from aiconfig_plugin import AIConfigError, Principal, Settings
-from aiconfig_plugin.introspection.authenticator import IntrospectionAuthenticator, Limits
+from aiconfig_plugin.access.authenticator import IntrospectionAuthenticator, Limits
 from tests.support.scripted_server import ScriptedServer
 
 NOW = 1_700_000_000.0

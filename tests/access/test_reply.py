@@ -10,13 +10,13 @@ import httpx2
 import pytest
 
 from aiconfig_plugin import Principal, Settings
+from aiconfig_plugin.access.reply import ActiveToken, active_token, read_reply
 from aiconfig_plugin.errors import (
     AuthorizationServerUnavailable,
     ClientCredentialsRefused,
     InvalidToken,
 )
-from aiconfig_plugin.introspection.reply import ActiveToken, active_token, read_reply
-from tests.introspection.conftest import ISSUER, NOW, TOKEN, Make
+from tests.access.conftest import ISSUER, NOW, TOKEN, Make
 from tests.support.scripted_server import Reply, ScriptedServer
 
 Vector: TypeAlias = dict[str, Any]

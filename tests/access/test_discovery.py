@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from aiconfig_plugin.errors import AuthorizationServerUnavailable
-from aiconfig_plugin.introspection.authenticator import IntrospectionAuthenticator, Limits
-from aiconfig_plugin.introspection.discovery import (
+from aiconfig_plugin.access.authenticator import IntrospectionAuthenticator, Limits
+from aiconfig_plugin.access.discovery import (
     REFRESH_INTERVAL,
     UnusableMetadata,
     metadata_urls,
     named_endpoint,
 )
-from tests.introspection.conftest import Clocks, Make, outcome
+from aiconfig_plugin.errors import AuthorizationServerUnavailable
+from tests.access.conftest import Clocks, Make, outcome
 from tests.support.scripted_server import INACTIVE, Reply, ScriptedServer, active
 
 OAUTH = "/.well-known/oauth-authorization-server"

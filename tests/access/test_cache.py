@@ -7,8 +7,8 @@ import asyncio
 import pytest
 
 from aiconfig_plugin import InvalidToken, Principal
-from aiconfig_plugin.introspection.authenticator import IntrospectionAuthenticator
-from tests.introspection.conftest import NOW, TOKEN, Clocks, Make, gather, outcome
+from aiconfig_plugin.access.authenticator import IntrospectionAuthenticator
+from tests.access.conftest import NOW, TOKEN, Clocks, Make, gather, outcome
 from tests.support.scripted_server import INACTIVE, Reply, ScriptedServer, active
 
 EITHER = pytest.mark.parametrize("reply", [active(), INACTIVE], ids=["active", "inactive"])

@@ -9,7 +9,7 @@ import logging
 import pytest
 
 from aiconfig_plugin import AIConfigError, AuthorizationServerUnavailable, InvalidToken
-from aiconfig_plugin.introspection.single_flight import SingleFlight
+from aiconfig_plugin.access.single_flight import SingleFlight
 
 CROWD = 100
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from tornado.httputil import HTTPHeaders, HTTPServerRequest, RequestStartLine
 
 from aiconfig_plugin import InvalidToken, MissingToken
-from aiconfig_plugin.introspection.authenticator import bearer_token
-from tests.introspection.conftest import TOKEN, Make
+from aiconfig_plugin.access.authenticator import bearer_token
+from tests.access.conftest import TOKEN, Make
 from tests.support.growth import assert_linear
 from tests.support.scripted_server import ScriptedServer, active
 

@@ -19,6 +19,10 @@ from authlib.integrations.httpx_client import AsyncOAuth2Client
 from cachetools import TLRUCache, TTLCache
 from tornado.httputil import HTTPHeaders, HTTPServerRequest
 
+from aiconfig_plugin.access.client_auth import client_factory
+from aiconfig_plugin.access.discovery import IntrospectionEndpoint, no_response
+from aiconfig_plugin.access.reply import ActiveToken, active_token, read_reply
+from aiconfig_plugin.access.single_flight import SingleFlight
 from aiconfig_plugin.domain import Principal
 from aiconfig_plugin.errors import (
     AuthorizationServerUnavailable,
@@ -28,10 +32,6 @@ from aiconfig_plugin.errors import (
     InvalidToken,
     MissingToken,
 )
-from aiconfig_plugin.introspection.client_auth import client_factory
-from aiconfig_plugin.introspection.discovery import IntrospectionEndpoint, no_response
-from aiconfig_plugin.introspection.reply import ActiveToken, active_token, read_reply
-from aiconfig_plugin.introspection.single_flight import SingleFlight
 from aiconfig_plugin.metrics import Outcome, process_metrics
 from aiconfig_plugin.settings import Settings, variable
 

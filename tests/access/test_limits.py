@@ -7,8 +7,8 @@ import asyncio
 import pytest
 
 from aiconfig_plugin import AuthorizationServerUnavailable
-from aiconfig_plugin.introspection.authenticator import Limits
-from tests.introspection.conftest import Make, gather
+from aiconfig_plugin.access.authenticator import Limits
+from tests.access.conftest import Make, gather
 from tests.support.scripted_server import Reply, ScriptedServer, active
 
 CROWD = 1000

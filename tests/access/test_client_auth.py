@@ -14,10 +14,10 @@ from joserfc import jwt
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 
 from aiconfig_plugin import AuthorizationServerUnavailable, Settings
+from aiconfig_plugin.access.authenticator import IntrospectionAuthenticator
+from aiconfig_plugin.access.client_auth import ASSERTION_LIFETIME, load_client_key
 from aiconfig_plugin.errors import ConfigurationError
-from aiconfig_plugin.introspection.authenticator import IntrospectionAuthenticator
-from aiconfig_plugin.introspection.client_auth import ASSERTION_LIFETIME, load_client_key
-from tests.introspection.conftest import ISSUER, TOKEN, Make
+from tests.access.conftest import ISSUER, TOKEN, Make
 from tests.support.scripted_server import ScriptedServer, active
 from tests.support.tls import Certificate
 
