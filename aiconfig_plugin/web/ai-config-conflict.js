@@ -2,7 +2,7 @@
 
 import { button, h } from "./ai-config-dom.js";
 import { draftOf, keyStatus, nameOf, rebase, typedKey } from "./ai-config-draft.js";
-import { KEY_STATUS } from "./ai-config-entry.js";
+import { t } from "./ai-config-messages.js";
 
 /** @typedef {import("./ai-config-client.js").AIConfig} AIConfig */
 /** @typedef {import("./ai-config-connection.js").Stored} Stored */
@@ -52,12 +52,11 @@ export class ConflictView {
    */
   refuseDelete(mine, theirs) {
     const actions = [
-      { text: "Show saved version", run: () => this.#take(mine, theirs) },
-      { text: "Delete anyway", run: () => this.#form.remove(theirs) },
+      { text: t.showSaved, run: () => this.#take(mine, theirs) },
+      { text: t.deleteAnyway, run: () => this.#form.remove(theirs) },
     ];
-    const title = "Settings changed elsewhere";
-    const text = "Nothing was deleted.";
-    this.#view.showNotice({ tone: "warning", title, text, actions }, { scroll: true });
+    const notice = { title: t.conflict, text: t.notDeleted, actions };
+    this.#view.showNotice({ tone: "warning", ...notice }, { scroll: true });
   }
 
   /**
@@ -78,8 +77,8 @@ export class ConflictView {
    * @param {boolean} isMine whether the other version is the user's
    */
   #offer(other, isMine) {
-    const title = isMine ? "Showing the saved version" : "Showing your version";
-    const text = isMine ? "Go back to mine" : "Use saved version";
+    const title = isMine ? t.showingSaved : t.showingMine;
+    const text = isMine ? t.backToMine : t.useSaved;
     const run = () => {
       const [current, stored] = this.#form.current();
       if (this.#resume(other, stored)) this.#offer(current, !isMine);
@@ -100,8 +99,8 @@ export class ConflictView {
     this.#view.showNotice(null);
     this.#view.add.focus();
     if (!lost.length) return true;
-    const text = `Enter it again or save without it: ${lost.join(", ")}.`;
-    this.#view.showNotice({ tone: "warning", title: "A key was removed elsewhere", text });
+    const text = t.keyGoneText(lost.join(", "));
+    this.#view.showNotice({ tone: "warning", title: t.keyGone, text });
     return false;
   }
 }
@@ -116,23 +115,18 @@ export class ConflictView {
  * @param {() => void} given.takeTheirs
  */
 function renderConflict({ mine, theirs, keepMine, takeTheirs }) {
-  const heading = h("h2", { id: "conflict-title", tabindex: -1 }, "Settings changed elsewhere");
+  const heading = h("h2", { id: "conflict-title", tabindex: -1 }, t.conflict);
   const [ours, others] = [versionOf(mine), theirs && versionOf(draftOf(theirs))];
   return h(
     "section",
     { class: "conflict", "aria-labelledby": heading.id },
     heading,
-    h(
-      "p",
-      {},
-      "Another tab or device saved these settings while you were editing. ",
-      "Nothing is lost. Choose which version to keep.",
-    ),
+    h("p", {}, t.conflictText),
     h(
       "div",
       { class: "versions" },
-      renderVersion("Your version", ours, others, button("Save mine", keepMine, "primary")),
-      renderVersion("Saved version", others, ours, button("Use saved version", takeTheirs)),
+      renderVersion(t.mine, ours, others, button(t.saveMine, keepMine, "primary")),
+      renderVersion(t.theirs, others, ours, button(t.useSaved, takeTheirs)),
     ),
   );
 }
@@ -145,12 +139,11 @@ function renderConflict({ mine, theirs, keepMine, takeTheirs }) {
  */
 function versionOf({ models, prompt }) {
   const lines = models.map((entry) => {
-    const removing = entry.keyAction === "remove" ? "will be removed" : "";
-    const typed = typedKey(entry) ? "new" : removing;
-    const key = typed || KEY_STATUS[keyStatus(entry)].toLowerCase();
-    const paid = entry.isPaid ? "paid" : "free";
-    const text = ` (${entry.type.trim()}), ${paid}, key ${key}`;
-    return { name: nameOf(entry) || "New model", text };
+    const removing = entry.keyAction === "remove" ? t.keyRemoving : "";
+    const typed = typedKey(entry) ? t.keyNew : removing;
+    const key = typed || t.keyStatus[keyStatus(entry)].toLowerCase();
+    const text = t.entryLine(entry.type.trim(), entry.isPaid, key);
+    return { name: nameOf(entry) || t.newModel, text };
   });
   return { models: lines, prompt };
 }
@@ -164,7 +157,7 @@ function versionOf({ models, prompt }) {
 function renderVersion(title, version, other, choose) {
   const heading = h("h3", {}, title);
   if (!version) {
-    const text = h("p", { class: "hint" }, "All settings were deleted.");
+    const text = h("p", { class: "hint" }, t.allDeleted);
     return h("div", { class: "version" }, heading, text, choose);
   }
   const others = new Set(other?.models.map(({ name, text }) => name + text));
@@ -173,8 +166,8 @@ function renderVersion(title, version, other, choose) {
     return h("li", {}, marked([h("bdi", {}, name), text], isSame));
   });
   const prompt = h("div", { class: "version-prompt", tabindex: 0, role: "region" });
-  prompt.setAttribute("aria-label", `System prompt of ${title.toLowerCase()}`);
-  prompt.append(marked([version.prompt || "No system prompt"], version.prompt === other?.prompt));
+  prompt.setAttribute("aria-label", t.promptOf(title));
+  prompt.append(marked([version.prompt || t.noPrompt], version.prompt === other?.prompt));
   return h("div", { class: "version" }, heading, h("ol", {}, ...models), prompt, choose);
 }
 

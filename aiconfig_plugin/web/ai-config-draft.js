@@ -1,6 +1,7 @@
 // The unsaved state of the form and the request body that saves it. Uses no DOM.
 
 import { AIConfigError } from "./ai-config-error.js";
+import { t } from "./ai-config-messages.js";
 import { MAX_API_KEY_BYTES } from "./ai-config-seal.js";
 
 /** @typedef {import("./ai-config-client.js").AIConfig} AIConfig */
@@ -193,7 +194,7 @@ export async function submission(draft, { seal, stored }) {
 function rejectLongKeys(draft) {
   const errors = draft.models.flatMap((entry, n) => {
     if (new TextEncoder().encode(typedKey(entry)).length <= MAX_API_KEY_BYTES) return [];
-    const detail = `An API key has at most ${MAX_API_KEY_BYTES} bytes.`;
+    const detail = t.keyTooLong(MAX_API_KEY_BYTES);
     return [{ pointer: `/models/${n}/apiKeyEncrypted`, code: "maxLength", detail }];
   });
   if (errors.length) throw new AIConfigError({ code: "schema-violation", status: 422, errors });

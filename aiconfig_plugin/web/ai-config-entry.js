@@ -2,17 +2,10 @@
 
 import { isKeyForOther, keyStatus, nameOf, showsKeyField } from "./ai-config-draft.js";
 import { Field, button, h, iconButton, isolate, nameNodes } from "./ai-config-dom.js";
+import { t } from "./ai-config-messages.js";
 
 /** @typedef {import("./ai-config-draft.js").DraftEntry} DraftEntry */
 /** @typedef {import("./ai-config-draft.js").KeyStatus} KeyStatus */
-
-/** @type {Record<KeyStatus, string>} */
-export const KEY_STATUS = {
-  set: "Set",
-  unset: "Not set",
-  unreadable: "Needs re-entry",
-  moved: "Needs re-entry",
-};
 
 /** @typedef {{changed: () => void, move: (by: -1 | 1) => void, remove: () => void}} Callbacks */
 
@@ -57,9 +50,9 @@ export class EntryView {
 
     /** By the member of the entry that the field edits. @type {Record<string, Field>} */
     this.fields = {
-      provider: this.#text("provider", "Provider", { list: "providers" }),
-      model: this.#text("model", "Model", { placeholder: "e.g. gpt-4" }),
-      type: this.#text("type", "Type", { list: "types" }),
+      provider: this.#text("provider", t.provider, { list: "providers" }),
+      model: this.#text("model", t.model, { placeholder: t.modelExample }),
+      type: this.#text("type", t.type, { list: "types" }),
       apiKeyEncrypted: this.#key(),
       isPaid: this.#paid(),
     };
@@ -109,11 +102,11 @@ export class EntryView {
     if (shown === this.#shownName) return;
     this.#shownName = shown;
     this.#number.textContent = number;
-    this.#title.replaceChildren(...(name ? nameNodes(this.#entry) : ["New model"]));
-    const subject = name || `model ${number}`;
-    label(this.up, `Move ${subject} up`);
-    label(this.down, `Move ${subject} down`);
-    label(this.remove, `Remove ${subject}`);
+    this.#title.replaceChildren(...(name ? nameNodes(this.#entry) : [t.newModel]));
+    const subject = name || t.numbered(number);
+    label(this.up, t.moveUp(subject));
+    label(this.down, t.moveDown(subject));
+    label(this.remove, t.remove(subject));
   }
 
   /**
@@ -142,9 +135,8 @@ export class EntryView {
       this.#entry.isPaid = control.checked;
       this.#callbacks.changed();
     });
-    const hint = "Paid model";
     const id = `${this.#id}-paid`;
-    return new Field({ id, label: "Paid", control, hint, class: "switch" });
+    return new Field({ id, label: t.paid, control, hint: t.paidHint, class: "switch" });
   }
 
   #key() {
@@ -157,7 +149,7 @@ export class EntryView {
     });
     const describedBy = [this.#badge.id, this.#keyText.id];
     const id = `${this.#id}-key`;
-    const field = new Field({ id, label: "API key", control, class: "key", describedBy });
+    const field = new Field({ id, label: t.key, control, class: "key", describedBy });
     const head = h("div", { class: "key-head" });
     control.before(head);
     head.append(/** @type {Node} */ (head.previousSibling), this.#badge);
@@ -200,26 +192,26 @@ export class EntryView {
     const shown = JSON.stringify([status, typing, isForOther && newKeyProvider, keyAction, nameOf(entry)]);
     if (shown === this.#shownKey) return;
     this.#shownKey = shown;
-    this.#badge.textContent = removing ? "Will be removed" : KEY_STATUS[status];
+    this.#badge.textContent = t.keyStatus[removing ? "removing" : status];
     root.dataset.status = this.#badge.dataset.status = removing ? "removing" : status;
     this.#keyText.textContent = keyText(entry, status);
     this.#keyText.hidden = !this.#keyText.textContent;
     control.hidden = !typing;
-    control.placeholder = status === "unset" ? "Not needed for every provider" : "Enter the key";
-    const of = (/** @type {string} */ text) => `${text} ${nameOf(entry)}`;
+    control.placeholder = status === "unset" ? t.keyOptional : t.keyEnter;
+    const name = nameOf(entry);
     const actions = [];
-    if (removing) actions.push(act("Keep the key", of("Keep the key of"), () => this.#act("keep")));
+    if (removing) actions.push(act(t.keepKey, t.keepKeyOf(name), () => this.#act("keep")));
     else if (typing && status === "set") {
-      actions.push(act("Cancel", of("Cancel replacing the key of"), () => this.#act("keep")));
+      actions.push(act(t.cancel, t.cancelKeyOf(name), () => this.#act("keep")));
     } else {
       if (typing && isForOther) {
-        actions.push(act("Use the typed key", of("Use the typed key for"), () => this.#adoptKey()));
+        actions.push(act(t.useKey, t.useKeyFor(name), () => this.#adoptKey()));
       }
       if (status === "set") {
-        actions.push(act("Replace", of("Replace the key of"), () => this.#act("replace")));
+        actions.push(act(t.replaceKey, t.replaceKeyOf(name), () => this.#act("replace")));
       }
       if (status === "set" || status === "unreadable") {
-        actions.push(act("Remove", of("Remove the key of"), () => this.#act("remove")));
+        actions.push(act(t.removeKey, t.removeKeyOf(name), () => this.#act("remove")));
       }
     }
     this.#keyActions.replaceChildren(...actions);
@@ -233,16 +225,16 @@ export class EntryView {
  */
 function keyText(entry, status) {
   if (showsKeyField(entry)) {
-    if (isKeyForOther(entry)) return `The typed key is for ${isolate(entry.newKeyProvider)}.`;
+    if (isKeyForOther(entry)) return t.keyForOther(isolate(entry.newKeyProvider));
     if (status === "set") return "";
-  } else if (entry.keyAction === "remove") return "Removed when you save.";
+  } else if (entry.keyAction === "remove") return t.keyRemoved;
   switch (status) {
     case "set":
-      return "Stored encrypted and never shown.";
+      return t.keyStored;
     case "unreadable":
-      return "The stored key can no longer be decrypted. Enter it again.";
+      return t.keyUnreadable;
     case "moved":
-      return `The stored key belongs to ${isolate(entry.origin?.provider ?? "")}. Enter a key for this provider.`;
+      return t.keyMoved(isolate(entry.origin?.provider ?? ""));
     default:
       return "";
   }

@@ -2,6 +2,7 @@
 
 import { MAX_MODELS, nameOf, newEntry } from "./ai-config-draft.js";
 import { EntryView } from "./ai-config-entry.js";
+import { t } from "./ai-config-messages.js";
 
 /** @typedef {import("./ai-config-draft.js").DraftEntry} DraftEntry */
 /** @typedef {import("./ai-config-view.js").SettingsView} SettingsView */
@@ -91,8 +92,8 @@ export class EntryList {
     const { up, down } = this.#viewOf(entry);
     const [pressed, other] = by < 0 ? [up, down] : [down, up];
     (pressed.disabled ? other : pressed).focus();
-    const name = nameOf(entry) || "The model";
-    this.#view.announce(`${name} moved to position ${to + 1} of ${this.#models.length}.`);
+    const name = nameOf(entry) || t.theModel;
+    this.#view.announce(t.moved(name, to + 1, this.#models.length));
   }
 
   /** @param {DraftEntry} entry */
@@ -104,6 +105,6 @@ export class EntryList {
     this.#changed();
     const next = this.#models[at] ?? this.#models[at - 1];
     (next ? this.#viewOf(next).remove : this.#view.add).focus();
-    this.#view.announce(`${nameOf(entry) || "The model"} removed.`);
+    this.#view.announce(t.removed(nameOf(entry) || t.theModel));
   }
 }

@@ -2,7 +2,7 @@
 
 import { isAIConfigError } from "./ai-config-error.js";
 import { button, h } from "./ai-config-dom.js";
-
+import { t } from "./ai-config-messages.js";
 
 /**
  * @typedef {object} Notice
@@ -28,58 +28,44 @@ export function renderNotice({ tone, title, text = "", actions = [] }) {
 
 /** @typedef {"load" | "save" | "delete"} Operation */
 
-/** @type {Record<Operation, Record<"unknown" | "nothing-changed", string>>} */
-const OUTCOMES = {
-  load: { unknown: "", "nothing-changed": "" },
-  save: {
-    unknown: "It is not known whether your changes were saved; they are still here.",
-    "nothing-changed": "Nothing was saved; your changes are still here.",
-  },
-  delete: {
-    unknown: "It is not known whether your settings were deleted.",
-    "nothing-changed": "Nothing was deleted.",
-  },
-};
-
 /**
  * @param {unknown} error
  * @param {{operation: Operation, retry: () => void, login: () => void}} given
  * @returns {Notice}
  */
 export function describeFailure(error, { operation, retry, login }) {
-  const again = [{ text: "Try again", run: retry }];
+  const again = [{ text: t.tryAgain, run: retry }];
   if (!isAIConfigError(error)) {
-    const text = join(OUTCOMES[operation]["nothing-changed"], messageOf(error));
-    return { tone: "error", title: "Request failed", text, actions: again };
+    const text = join(t.outcome[operation]["nothing-changed"], messageOf(error));
+    return { tone: "error", title: t.failed, text, actions: again };
   }
-  const outcome = OUTCOMES[operation][error.outcome];
+  const outcome = t.outcome[operation][error.outcome];
   switch (error.status) {
     case 0: {
       if (error.code === "token-unavailable") {
         const text = join(outcome, messageOf(error.cause));
-        return { tone: "warning", title: "Log-in failed", text, actions: again };
+        return { tone: "warning", title: t.logInFailed, text, actions: again };
       }
-      const title = navigator.onLine ? "The server is unreachable" : "You are offline";
-      const text = join(outcome, "Check your connection.");
+      const title = navigator.onLine ? t.unreachable : t.offline;
+      const text = join(outcome, t.checkConnection);
       return { tone: "warning", title, text, actions: again };
     }
     case 401: {
-      const actions = [{ text: "Log in again", run: login }];
+      const actions = [{ text: t.logInAgain, run: login }];
       const text = join(outcome, messageOf(error.cause));
-      return { tone: "warning", title: "Your session has ended", text, actions };
+      return { tone: "warning", title: t.sessionEnded, text, actions };
     }
     case 403: {
-      return { tone: "error", title: "Permission denied", text: join(outcome, error.detail) };
+      return { tone: "error", title: t.denied, text: join(outcome, error.detail) };
     }
     case 503: {
       const seconds = error.retryAfter;
-      const text = join(outcome, seconds ? `Try again in ${seconds} seconds.` : "");
-      return { tone: "warning", title: "The service is unavailable", text, actions: again };
+      const text = join(outcome, seconds ? t.tryAgainIn(seconds) : "");
+      return { tone: "warning", title: t.unavailable, text, actions: again };
     }
     default: {
-      const status = `The server responded with status ${error.status}.`;
-      const text = join(outcome, error.detail || status);
-      return { tone: "error", title: "Request failed", text, actions: again };
+      const text = join(outcome, error.detail || t.failedStatus(error.status));
+      return { tone: "error", title: t.failed, text, actions: again };
     }
   }
 }

@@ -13,41 +13,39 @@
 //   ai-config-error         An operation has failed; detail.error and detail.operation say which.
 
 import { ConflictView } from "./ai-config-conflict.js";
-import { Conflict, Connection, NOTHING, OwnerChanged } from "./ai-config-connection.js";
+import { Conflict, NOTHING, OwnerChanged } from "./ai-config-connection.js";
 import * as drafts from "./ai-config-draft.js";
 import { isAIConfigError } from "./ai-config-error.js";
 import { EntryList } from "./ai-config-list.js";
-import { logIn, renewToken } from "./ai-config-login.js";
+import { bestLanguage, listeners, t, useLanguage } from "./ai-config-messages.js";
 import { describeFailure } from "./ai-config-notice.js";
+import { Operations } from "./ai-config-operations.js";
 import { SettingsView } from "./ai-config-view.js";
 import { showViolations } from "./ai-config-violations.js";
 
-/** @typedef {import("./ai-config-client.js").AIConfigClient} AIConfigClient */
 /** @typedef {import("./ai-config-connection.js").Stored} Stored */
 /** @typedef {import("./ai-config-notice.js").Operation} Operation */
-
-/**
- * What became of an operation: `unchanged`, there was nothing to save; `busy`, another one was
- * running; `disconnected`, there is no client, or it was replaced meanwhile.
- *
- * @typedef {"done" | "unchanged" | "conflict" | "failed" | "busy" | "disconnected"} Result
- */
-
-const BUSY = { load: "Loading…", save: "Saving…", delete: "Deleting…" };
+/** @typedef {import("./ai-config-operations.js").Result} Result */
 
 export class AIConfigSettings extends HTMLElement {
-  /** @type {Connection | null} */
-  #connection = null;
+  static observedAttributes = ["lang"];
+  #root = this.attachShadow({ mode: "open" });
+  #operations = new Operations({
+    changed: () => this.#changed(),
+    waiting: (cancel) => this.#showWaiting(cancel),
+    unauthorized: (detail) => this.#emit("ai-config-unauthorized", detail),
+    failed: (error, operation, again) => this.#fail(error, operation, again),
+  });
   #stored = NOTHING;
   #draft = drafts.draftOf(null);
-  #busy = "";
-  #view;
-  #list;
-  #conflict;
+  /** The words that are shown. */
+  #words = t;
+  #view = this.#makeView();
+  #list = new EntryList(this.#view, () => this.#changed());
+  #conflict = this.#makeConflict();
 
-  constructor() {
-    super();
-    this.#view = new SettingsView(this.attachShadow({ mode: "open" }), {
+  #makeView() {
+    return new SettingsView(this.#root, {
       add: () => this.#list.add(),
       save: () => this.save(),
       discard: () => this.#discard(),
@@ -57,8 +55,10 @@ export class AIConfigSettings extends HTMLElement {
         this.#changed();
       },
     });
-    this.#list = new EntryList(this.#view, () => this.#changed());
-    this.#conflict = new ConflictView(this.#view, {
+  }
+
+  #makeConflict() {
+    return new ConflictView(this.#view, {
       current: () => [this.#draft, this.#stored],
       show: (stored, draft) => this.#show(stored, draft),
       save: () => this.save(),
@@ -74,22 +74,43 @@ export class AIConfigSettings extends HTMLElement {
       this.client = client;
     }
     window.addEventListener("beforeunload", this.#beforeUnload);
+    listeners.add(this.#translate);
+    this.#translate();
   }
 
   disconnectedCallback() {
     window.removeEventListener("beforeunload", this.#beforeUnload);
+    listeners.delete(this.#translate);
   }
 
+  attributeChangedCallback() {
+    if (this.isConnected) this.#translate();
+  }
+
+  /** Show the words of the page's language; notices are closed, and what was typed stays. */
+  #translate = async () => {
+    const closest = /** @type {HTMLElement | null} */ (this.closest("[lang]"));
+    this.#view.hide(true);
+    await useLanguage(bestLanguage(closest?.lang ?? ""));
+    this.#view.hide(false);
+    if (this.#words === t) return;
+    this.#words = t;
+    const { phase } = this.#view;
+    this.#view = this.#makeView();
+    this.#list = new EntryList(this.#view, () => this.#changed());
+    this.#conflict = this.#makeConflict();
+    this.#view.setPhase(phase === "choosing" ? "ready" : phase);
+    this.#show(this.#stored, this.#draft);
+  };
+
   get client() {
-    return this.#connection?.client ?? null;
+    return this.#operations.client;
   }
 
   /** Setting another one loads its configuration; null clears the form. */
   set client(client) {
     if (client === this.client) return;
-    this.#connection?.close();
-    this.#connection = client ? new Connection(client) : null;
-    this.#busy = "";
+    this.#operations.connect(client);
     this.#show(NOTHING);
     this.#view.showNotice(null);
     this.#view.setPhase("empty");
@@ -107,7 +128,7 @@ export class AIConfigSettings extends HTMLElement {
    */
   load() {
     const before = this.#view.phase;
-    return this.#run("load", async (connection) => {
+    return this.#operations.run("load", async (connection) => {
       this.#view.setPhase("loading");
       const stored = await connection.load().catch((error) => {
         if (!connection.signal.aborted) this.#view.setPhase(before);
@@ -125,14 +146,14 @@ export class AIConfigSettings extends HTMLElement {
    * @returns {Promise<Result>}
    */
   async save() {
-    if (!this.dirty) return this.#connection ? "unchanged" : "disconnected";
-    return this.#run("save", async (connection) => {
+    if (!this.dirty) return this.client ? "unchanged" : "disconnected";
+    return this.#operations.run("save", async (connection) => {
       this.#list.clearErrors();
       this.#view.prompt.setError("");
       const stored = await connection.save(this.#draft, this.#stored);
       return () => {
         this.#show(stored);
-        this.#view.announce("Saved.");
+        this.#view.announce(t.saved);
         this.#emit("ai-config-saved", { config: stored.config });
       };
     });
@@ -140,11 +161,11 @@ export class AIConfigSettings extends HTMLElement {
 
   /** @param {Stored} [stored] what is to be deleted */
   #delete(stored = this.#stored) {
-    return this.#run("delete", async (connection) => {
+    return this.#operations.run("delete", async (connection) => {
       await connection.remove(stored);
       return () => {
         this.#show(NOTHING);
-        this.#view.announce("Deleted.");
+        this.#view.announce(t.deleted);
         this.#view.add.focus();
         this.#emit("ai-config-saved", { config: null });
       };
@@ -152,86 +173,31 @@ export class AIConfigSettings extends HTMLElement {
   }
 
   /**
-   * Run one operation at a time, including a log-in that it needs. What was started with a client
-   * that has been replaced meanwhile has no effect.
-   *
-   * @param {Operation} operation
-   * @param {(connection: Connection) => Promise<() => void>} work requests; returns what shows
-   *   their result
-   * @param {boolean} [login] whether the user has to log in first
-   * @returns {Promise<Result>}
-   */
-  async #run(operation, work, login = false) {
-    const connection = this.#connection;
-    if (!connection) return "disconnected";
-    if (this.#busy) return "busy";
-    this.#setBusy(BUSY[operation]);
-    this.#view.showNotice(null);
-    /** @type {unknown} */
-    let failure = null;
-    let finish = () => {};
-    try {
-      finish = await this.#attempt(connection, work, login);
-    } catch (error) {
-      failure = error;
-    }
-    if (connection !== this.#connection) return "disconnected";
-    this.#setBusy("");
-    if (!failure) {
-      finish();
-      return "done";
-    }
-    if (failure instanceof Conflict) {
-      if (operation === "delete") this.#conflict.refuseDelete(this.#draft, failure.stored);
-      else this.#conflict.ask(this.#draft, failure.stored);
-      return "conflict";
-    }
-    this.#fail(failure, operation, work);
-    return "failed";
-  }
-
-  /**
-   * @param {Connection} connection
-   * @param {(connection: Connection) => Promise<() => void>} work
-   * @param {boolean} login
-   */
-  async #attempt(connection, work, login) {
-    const emit = (/** @type {object} */ detail) => this.#emit("ai-config-unauthorized", detail);
-    try {
-      if (login) {
-        await logIn(emit, connection.signal, (cancel) => this.#showWaiting(cancel));
-        if (connection === this.#connection) this.#view.showNotice(null);
-      }
-      return await work(connection);
-    } catch (error) {
-      if (login || !isAIConfigError(error) || error.status !== 401) throw error;
-      if (!(await renewToken(emit, connection.signal))) throw error;
-      return work(connection);
-    }
-  }
-
-  /**
    * @param {unknown} error
    * @param {Operation} operation
-   * @param {(connection: Connection) => Promise<() => void>} work
+   * @param {import("./ai-config-operations.js").Again} again
    */
-  #fail(error, operation, work) {
+  #fail(error, operation, again) {
+    if (error instanceof Conflict) {
+      if (operation === "delete") this.#conflict.refuseDelete(this.#draft, error.stored);
+      else this.#conflict.ask(this.#draft, error.stored);
+      return "conflict";
+    }
     if (error instanceof OwnerChanged) this.#replaceOwner(error.stored);
     else if (isAIConfigError(error) && error.status === 422 && error.errors.length) {
       showViolations(error.errors, this.#view, this.#list);
     } else {
-      const retry = () => this.#run(operation, work);
-      const login = () => this.#run(operation, work, true);
-      const notice = describeFailure(error, { operation, retry, login });
+      const notice = describeFailure(error, { operation, ...again });
       this.#view.showNotice(notice, { scroll: operation !== "load" });
     }
     this.#emit("ai-config-error", { error, operation });
+    return "failed";
   }
 
-  /** @param {() => void} cancel */
+  /** @param {(() => void) | null} cancel */
   #showWaiting(cancel) {
-    const actions = [{ text: "Cancel", run: cancel }];
-    this.#view.showNotice({ tone: "info", title: "Waiting for the log-in…", actions });
+    const actions = [{ text: t.cancel, run: () => cancel?.() }];
+    this.#view.showNotice(cancel && { tone: "info", title: t.logInWaiting, actions });
   }
 
   /**
@@ -241,9 +207,8 @@ export class AIConfigSettings extends HTMLElement {
   #replaceOwner(stored) {
     this.#show(stored);
     this.#view.setPhase("ready");
-    const title = "You are logged in as another user";
-    const text = "Unsaved changes of the previous user were discarded.";
-    this.#view.showNotice({ tone: "warning", title, text }, { scroll: true });
+    const notice = { title: t.otherUser, text: t.otherUserText };
+    this.#view.showNotice({ tone: "warning", ...notice }, { scroll: true });
   }
 
   /**
@@ -258,25 +223,19 @@ export class AIConfigSettings extends HTMLElement {
     this.#changed();
   }
   #discard() {
-    if (!this.dirty || this.#busy) return;
+    if (!this.dirty || this.#operations.busy) return;
     this.#show(this.#stored);
     this.#view.showNotice(null);
-    this.#view.announce("Changes discarded.");
+    this.#view.announce(t.discarded);
   }
 
   #changed() {
     this.#view.setState({
-      busy: this.#busy,
+      busy: this.#operations.busy,
       dirty: this.dirty,
       stored: this.#stored.config !== null,
       full: this.#list.isFull,
     });
-  }
-
-  /** @param {string} busy */
-  #setBusy(busy) {
-    this.#busy = busy;
-    this.#changed();
   }
 
   /**

@@ -2,9 +2,11 @@
 
 import { Field, button, h, icon } from "./ai-config-dom.js";
 import { MAX_PROMPT, codePoints } from "./ai-config-draft.js";
+import { formatNumber, language, t } from "./ai-config-messages.js";
 import { renderNotice } from "./ai-config-notice.js";
 
 /** @typedef {import("./ai-config-notice.js").Notice} Notice */
+/** @typedef {import("./ai-config-notice.js").Operation} Operation */
 
 const STYLE = new URL("./ai-config-settings.css", import.meta.url).href;
 
@@ -13,15 +15,6 @@ const PROVIDERS = [
   "Ollama", "OpenAI", "OpenRouter", "Perplexity", "Together AI", "xAI",
 ];
 const TYPES = ["chat", "completion", "embedding", "image", "audio"];
-
-/** @type {Notice} */
-const INSECURE = {
-  tone: "warning",
-  title: "API keys cannot be saved on this page",
-  text: "Browsers encrypt only on pages that are loaded over https or from this computer.",
-};
-
-const count = new Intl.NumberFormat("en");
 
 /**
  * @typedef {object} Callbacks
@@ -42,11 +35,12 @@ export class SettingsView {
   #notice = h("div", { role: "alert" });
   #conflict = h("div", {});
   #live = h("div", { class: "visually-hidden", role: "status" });
-  #loading = h("p", { class: "loading", hidden: true }, "Loading your settings…");
-  #none = h("p", { class: "none" }, "No models yet. Add your first model.");
+  #loading = h("p", { class: "loading", hidden: true }, t.loading);
+  #none = h("p", { class: "none" }, t.noModels);
   #state = h("p", { class: "state" });
   #counter = h("span", { class: "counter", dir: "ltr" });
   #list = h("ol", { role: "list" });
+  #main;
   #form;
   #discard;
   #save;
@@ -60,22 +54,28 @@ export class SettingsView {
   constructor(root, callbacks) {
     this.prompt = this.#makePrompt(callbacks.prompt);
     this.add = h("button", { type: "button", class: "add", click: callbacks.add });
-    this.add.append(icon("add"), "Add a model");
-    this.#discard = button("Discard", callbacks.discard, "quiet");
-    this.#save = button("Save changes", callbacks.save, "primary");
+    this.add.append(icon("add"), t.addModel);
+    this.#discard = button(t.discard, callbacks.discard, "quiet");
+    this.#save = button(t.save, callbacks.save, "primary");
     this.#dialog = this.#makeDialog(callbacks.remove);
-    this.#removeAll = button("Delete everything…", () => this.#dialog.showModal(), "danger delete");
+    this.#removeAll = button(t.deleteAll, () => this.#dialog.showModal(), "danger delete");
     this.#form = this.#makeForm();
-    const main = h("div", { class: "settings", lang: "en", hidden: true });
+    const main = (this.#main = h("div", { class: "settings", lang: language, hidden: true }));
     main.append(this.#notice, this.#conflict, this.#loading, this.#form, this.#live, this.#dialog);
     // Hidden until styled, to avoid a flash; shown without its style if that fails to load.
     const show = () => main.removeAttribute("hidden");
-    root.append(h("link", { rel: "stylesheet", href: STYLE, load: show, error: show }), main);
+    const style = h("link", { rel: "stylesheet", href: STYLE, load: show, error: show });
+    root.replaceChildren(style, main);
     this.setPhase("empty");
   }
 
   get phase() {
     return this.#phase;
+  }
+
+  /** Hide all of it, such as until the words of its language are there. @param {boolean} hidden */
+  hide(hidden) {
+    this.#main.style.visibility = hidden ? "hidden" : "";
   }
 
   /** @param {Phase} phase */
@@ -127,15 +127,15 @@ export class SettingsView {
   }
 
   /**
-   * @param {{busy: string, dirty: boolean, stored: boolean, full: boolean}} state `busy` names
-   *   the operation in progress; the form is inert until it ends
+   * @param {{busy: Operation | "", dirty: boolean, stored: boolean, full: boolean}} state `busy`
+   *   is the operation in progress; the form is inert until it ends
    */
   setState({ busy, dirty, stored, full }) {
     const shown = JSON.stringify([busy, dirty, stored, full]);
     if (shown === this.#shown) return;
     this.#shown = shown;
-    const rest = stored ? "All changes are saved" : "Nothing saved yet";
-    const text = busy || (dirty ? "Unsaved changes" : rest);
+    const rest = stored ? t.allSaved : t.nothingSaved;
+    const text = busy ? t.busy[busy] : dirty ? t.unsaved : rest;
     this.#state.textContent = text;
     this.#state.dataset.state = busy ? "busy" : dirty ? "dirty" : "clean";
     this.#form.setAttribute("aria-busy", String(Boolean(busy)));
@@ -158,13 +158,9 @@ export class SettingsView {
       h(
         "section",
         { "aria-labelledby": "models-title" },
-        h("h2", { id: "models-title" }, "Models"),
-        h(
-          "p",
-          { class: "hint" },
-          "The first matching model is used. Keys are encrypted before they leave this page.",
-        ),
-        ...(globalThis.isSecureContext ? [] : [renderNotice(INSECURE)]),
+        h("h2", { id: "models-title" }, t.models),
+        h("p", { class: "hint" }, t.modelsHint),
+        ...(globalThis.isSecureContext ? [] : [renderInsecure()]),
         this.#none,
         this.#list,
         this.add,
@@ -174,7 +170,7 @@ export class SettingsView {
       h(
         "section",
         { "aria-labelledby": "prompt-title" },
-        h("h2", { id: "prompt-title" }, "System prompt"),
+        h("h2", { id: "prompt-title" }, t.prompt),
         this.prompt.root,
       ),
       this.#removeAll,
@@ -185,8 +181,8 @@ export class SettingsView {
   /** @param {(text: string) => void} changed */
   #makePrompt(changed) {
     const control = h("textarea", { rows: 6, name: "system_prompt" });
-    const hint = "Sent to every model before the conversation.";
-    const field = new Field({ id: "prompt", label: "Instructions", control, hint });
+    const labels = { label: t.promptLabel, hint: t.promptHint };
+    const field = new Field({ id: "prompt", control, ...labels });
     control.addEventListener("input", () => {
       this.#count();
       changed(control.value);
@@ -198,11 +194,10 @@ export class SettingsView {
 
   #count() {
     const used = codePoints(this.prompt.control.value);
-    this.#counter.textContent = `${count.format(used)} of ${count.format(MAX_PROMPT)}`;
+    this.#counter.textContent = t.count(formatNumber(used), formatNumber(MAX_PROMPT));
     this.#counter.toggleAttribute("data-over", used > MAX_PROMPT);
     const over = used - MAX_PROMPT;
-    const text = `${count.format(over)} ${over === 1 ? "character" : "characters"} over the limit.`;
-    this.prompt.setError(over > 0 ? text : "");
+    this.prompt.setError(over > 0 ? t.tooLong(formatNumber(over)) : "");
   }
 
   /** @param {() => void} remove */
@@ -214,15 +209,19 @@ export class SettingsView {
       remove();
     };
     dialog.append(
-      h("h2", { id: "delete-title" }, "Delete everything?"),
-      h("p", {}, "All models, their keys and the system prompt will be permanently deleted."),
+      h("h2", { id: "delete-title" }, t.deleteTitle),
+      h("p", {}, t.deleteText),
       h(
         "div",
         { class: "dialog-actions" },
-        button("Keep my settings", close),
-        button("Delete everything", confirm, "danger filled"),
+        button(t.deleteKeep, close),
+        button(t.deleteConfirm, confirm, "danger filled"),
       ),
     );
     return dialog;
   }
+}
+
+function renderInsecure() {
+  return renderNotice({ tone: "warning", title: t.insecure, text: t.insecureText });
 }

@@ -1,5 +1,7 @@
 // Show what the server does not accept (422) at the fields of the form.
 
+import { t } from "./ai-config-messages.js";
+
 /** @typedef {import("./ai-config-dom.js").Field} Field */
 /** @typedef {import("./ai-config-error.js").Violation} Violation */
 /** @typedef {import("./ai-config-list.js").EntryList} EntryList */
@@ -25,9 +27,8 @@ export function showViolations(violations, view, list) {
       wrong.push(field);
     }
   }
-  const number = wrong.length === 1 ? "One field needs" : `${wrong.length} fields need`;
-  const title = wrong.length ? `${number} your attention` : "This cannot be saved";
-  const text = [...elsewhere, "Nothing was saved."].join(" ");
+  const title = wrong.length ? t.fieldsWrong(wrong.length) : t.cannotSave;
+  const text = [...elsewhere, t.nothingWasSaved].join(" ");
   view.showNotice({ tone: "error", title, text }, { scroll: true });
   const before = Node.DOCUMENT_POSITION_PRECEDING;
   wrong.sort((a, b) => (a.control.compareDocumentPosition(b.control) & before ? 1 : -1));
@@ -50,14 +51,6 @@ function fieldAt(pointer, view, list) {
  * @param {Violation} violation
  */
 export function describeViolation({ code, detail, pointer }) {
-  switch (code) {
-    case "minLength":
-      return "This field is required.";
-    case "duplicate-model":
-      return "Another entry has the same provider, type and model.";
-    case "key-not-accepted":
-      return "The server could not open this key. Enter it again.";
-    default:
-      return detail || `Invalid value (${pointer}).`;
-  }
+  const known = Object.hasOwn(t.violation, code) ? t.violation[code] : "";
+  return known || detail || t.invalid(pointer);
 }

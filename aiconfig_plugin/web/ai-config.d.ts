@@ -112,6 +112,12 @@ export class AIConfigClient {
   encryptionKey(options?: CallOptions): Promise<EncryptionKeyDocument>;
 }
 
+/** Words of the page by their names in `ai-config-messages.js`; missing ones are English. */
+export type Messages = Record<string, unknown>;
+
+/** Add a language, given by its tag (BCP 47), or replace words of one. */
+export function addMessages(lang: string, messages: Messages): void;
+
 export type Operation = "load" | "save" | "delete";
 
 export type Result = "done" | "unchanged" | "conflict" | "failed" | "busy" | "disconnected";

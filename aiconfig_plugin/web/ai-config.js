@@ -1,6 +1,7 @@
 // The client and the element, in one module: a page that imports this one gets all of one version.
 
 export * from "./ai-config-client.js";
+export { addMessages } from "./ai-config-messages.js";
 export { AIConfigSettings } from "./ai-config-settings.js";
 
 // All at once, so that the browser does not find them one after the other.
@@ -13,6 +14,7 @@ import "./ai-config-error.js";
 import "./ai-config-list.js";
 import "./ai-config-login.js";
 import "./ai-config-notice.js";
+import "./ai-config-operations.js";
 import "./ai-config-seal.js";
 import "./ai-config-view.js";
 import "./ai-config-violations.js";

@@ -81,7 +81,7 @@ def bundle_vite(project: Path) -> Path:
         '<script type="module" src="adopter.ts"></script>', encoding="utf-8"
     )
     run(tool("node"), program, "build", "--logLevel=error", cwd=project)
-    [main] = (project / "dist" / "assets").glob("*.js")
+    [main] = (project / "dist" / "assets").glob("index-*.js")
     main.rename(main.with_name("main.js"))
     return main.parent
 

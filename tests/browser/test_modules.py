@@ -163,7 +163,7 @@ def test_the_last_entity_tag_is_sent_with_the_next_write(node: RunScript) -> Non
 
 
 def test_failures_have_a_code_and_a_status(node: RunScript) -> None:
-    wrong = [{"pointer": "/models", "code": "minItems", "detail": "Must have at least 1 entries."}]
+    wrong = [{"pointer": "/models", "code": "maxItems", "detail": "Must have at most 100 entries."}]
     done = node(
         CALL,
         answers=[

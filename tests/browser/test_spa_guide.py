@@ -28,7 +28,8 @@ def blocks() -> dict[str, str]:
 
 
 def test_every_block_of_the_guide_is_run() -> None:
-    assert set(blocks()) == {"index.html", "policy.txt", "login.js", "app.js", "own.js"}
+    scripts = {"login.js", "app.js", "french.js", "own.js"}
+    assert set(blocks()) == {"index.html", "policy.txt", *scripts}
 
 
 @pytest.fixture
@@ -110,6 +111,17 @@ def test_the_guides_own_form_seals_saves_and_explains(guide: Page) -> None:
     assert done["again"].startswith("config-exists: ")
     assert done["stranger"] == "Log in again."
     assert [entry["keyState"] for entry in done["models"]] == ["set"]
+
+
+def test_the_guides_language_is_spoken(guide: Page) -> None:
+    log_in(guide)
+    guide.evaluate(
+        """async () => {
+          await import("/french.js");
+          document.querySelector("ai-config-settings").lang = "fr";
+        }"""
+    )
+    expect(guide.get_by_role("button", name="Enregistrer")).to_be_visible()
 
 
 def test_a_client_set_before_the_element_is_defined_is_used(guide: Page) -> None:
