@@ -2,8 +2,9 @@
 
 ``/web/<digest>/<name>`` is cached for a year and ``/web/<name>`` refers to it. A module does so by
 re-exporting: a redirect would create a second instance, because browsers identify modules by the
-requested path. Another digest than the present one is that of another version, which a gateway
-beside this one may run during an upgrade: the present file is served, and not cached.
+requested path. The entry module only re-exports, so its stable path is itself. Another digest than
+the present one is that of another version, which a gateway beside this one may run during an
+upgrade: the present file is served, and not cached.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import functools
 import gzip
 import hashlib
+import re
 from collections.abc import Mapping
 from importlib import resources
 from typing import Any
@@ -19,17 +21,29 @@ from aiconfig_plugin.http.base import BaseHandler, HTTPConfig
 from aiconfig_plugin.http.operations import Access, Operation, Route
 
 _TYPES = {"js": "text/javascript; charset=utf-8", "css": "text/css; charset=utf-8"}
+_ENTRY = "ai-config.js"
+# Comments that fill whole lines: a third of what is left after compression.
+_COMMENT = re.compile(rb"^[ \t]*(?://[^\n]*|/\*(?:[^*]|\*(?!/))*\*/)[ \t]*$", re.MULTILINE)
 
 
 def _web() -> tuple[Mapping[str, bytes], str]:
     """Return the files by their name, and a digest of all of them."""
     folder = resources.files("aiconfig_plugin") / "web"
     found = sorted((file.name, file) for file in folder.iterdir())
-    files = {name: file.read_bytes() for name, file in found if name.split(".")[-1] in _TYPES}
+    files = {
+        name: _without_comments(file.read_bytes())
+        for name, file in found
+        if name.split(".")[-1] in _TYPES
+    }
     digest = hashlib.sha256()
     for name, content in files.items():
         digest.update(name.encode() + b"\0" + hashlib.sha256(content).digest())
     return files, digest.hexdigest()[:16]
+
+
+def _without_comments(content: bytes) -> bytes:
+    """Empty the lines of comments. Lines keep their numbers, for debuggers and error reports."""
+    return _COMMENT.sub(lambda comment: b"\n" * comment[0].count(b"\n"), content)
 
 
 class StaticHandler(BaseHandler):
@@ -102,11 +116,11 @@ def web_routes() -> tuple[Route, ...]:
         content_type = _TYPES[name.rpartition(".")[2]]
         # Relative, so that it holds behind a proxy that puts a path in front.
         present = f"{digest}/{name}"
-        lead: dict[str, Any] = (
-            {"content": f'export * from "./{present}";\n'.encode()}
-            if name.endswith(".js")
-            else {"location": present}
-        )
+        lead: dict[str, Any] = {"location": present}
+        if name == _ENTRY:
+            lead = {"content": content.replace(b'"./', f'"./{digest}/'.encode())}
+        elif name.endswith(".js"):
+            lead = {"content": f'export * from "./{present}";\n'.encode()}
         lead.update(content_type=content_type, cache_control="no-cache")
         stable.append(_route(name, StaticHandler, lead))
         file = {"content": content, "content_type": content_type, "present": digest}
