@@ -11,7 +11,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -43,6 +43,15 @@ class Keyring:
         """The public half of the sealing key that clients are given (RFC 7517)."""
         public = self.sealing[self.primary_sealing].as_dict(private=False)
         return {**public, "use": "enc", "alg": "ECDH-ES"}
+
+    def with_primary(self, kid: str) -> Keyring:
+        """Return the same keys with the storage key ``kid`` as primary.
+
+        Raises :class:`~aiconfig_plugin.errors.ConfigurationError` where it is not among them.
+        """
+        if kid not in self.storage:
+            raise ConfigurationError(f"it has no storage key {kid}.")
+        return replace(self, primary=kid)
 
 
 def load_keyring(path: str | os.PathLike[str]) -> Keyring:

@@ -22,7 +22,12 @@ from aiconfig_plugin.domain import (
     SecretStr,
     StoredKey,
 )
-from aiconfig_plugin.errors import KeyNotAccepted, KeyNotEncrypted, KeyUnreadable
+from aiconfig_plugin.errors import (
+    ConfigurationError,
+    KeyNotAccepted,
+    KeyNotEncrypted,
+    KeyUnreadable,
+)
 from aiconfig_plugin.keys import sealed_jwe, stored_jwe
 from aiconfig_plugin.keys.keyring import Keyring
 from aiconfig_plugin.keys.submitted import (
@@ -48,6 +53,23 @@ class Vault:
     def primary(self) -> str:
         """The ``kid`` of the storage key that encrypts."""
         return self._keyring.primary
+
+    @property
+    def keyring(self) -> Keyring:
+        """The keyring in use."""
+        return self._keyring
+
+    def replace(self, keyring: Keyring) -> None:
+        """Use another keyring from now on; what is under way in a thread ends with either.
+
+        Raises :class:`~aiconfig_plugin.errors.ConfigurationError`, and changes nothing, where a key
+        has the ``kid`` of one in use and is another key.
+        """
+        for kid, key in keyring.storage.items():
+            known = self._keyring.storage.get(kid)
+            if known is not None and known.raw_value != key.raw_value:
+                raise ConfigurationError(f"key {kid} is not the key that has been used as {kid}.")
+        self._keyring = keyring
 
     def has_key(self, kid: str) -> bool:
         """Tell whether the storage key ``kid`` is on the keyring."""
@@ -135,8 +157,8 @@ class Vault:
             raise KeyUnreadable("It does not open with the key that it names.") from None
 
     def _store(self, context: str, plaintext: str, form: KeyForm) -> StoredKey:
-        kid = self.primary
-        key = self._keyring.storage[kid].raw_value
+        keyring = self._keyring  # once: it may be replaced meanwhile
+        kid, key = keyring.primary, keyring.storage[keyring.primary].raw_value
         header = stored_jwe.protected(kid, context, form)
         return StoredKey(kid, stored_jwe.encrypt(header, plaintext.encode(), key))
 
