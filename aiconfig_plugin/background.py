@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TypeAlias
 
 from aiconfig_plugin.errors import AIConfigError
@@ -16,16 +17,24 @@ Sleep: TypeAlias = Callable[[float], Awaitable[object]]
 logger = logging.getLogger("aiconfig_plugin")
 
 
-@asynccontextmanager
-async def every(
+def every(
     seconds: float, work: Work, name: str, *, sleep: Sleep = asyncio.sleep
-) -> AsyncIterator[None]:
+) -> AbstractAsyncContextManager[None]:
     """Do ``work`` every ``seconds`` inside the block, the first time after them.
+
+    Otherwise as :func:`after_each`.
+    """
+    return after_each(functools.partial(sleep, seconds), work, name)
+
+
+@asynccontextmanager
+async def after_each(event: Work, work: Work, name: str) -> AsyncIterator[None]:
+    """Await ``event``, then ``work``, again and again inside the block.
 
     ``name`` is for the log, as in "The heartbeat failed". Of failures in a row the first is logged;
     the next run takes place all the same. A run that is under way at the end is cancelled.
     """
-    repeated = asyncio.create_task(_repeat(seconds, work, name, sleep))
+    repeated = asyncio.create_task(_repeat(event, work, name))
     try:
         yield
     finally:
@@ -33,10 +42,10 @@ async def every(
         await asyncio.gather(repeated, return_exceptions=True)
 
 
-async def _repeat(seconds: float, work: Work, name: str, sleep: Sleep) -> None:
+async def _repeat(event: Work, work: Work, name: str) -> None:
     has_failed = False
     while True:
-        await sleep(seconds)
+        await event()
         try:
             await work()
         except Exception as err:

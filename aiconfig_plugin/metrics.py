@@ -8,10 +8,13 @@ that is fixed here or in the routes: nothing that a caller sends, and no subject
 from __future__ import annotations
 
 import functools
+from collections.abc import Set
 from typing import Any, Literal, TypeAlias
 
 Lookup: TypeAlias = Literal["hit", "miss", "coalesced"]
 Outcome: TypeAlias = Literal["active", "inactive", "unavailable", "refused"]
+Keys: TypeAlias = Set[tuple[str, str, str]]
+"""For each key ``kid``, what it is for, and whether it is the primary: "true" or "false"."""
 
 # Seconds; a request may wait for one introspection and one write to the store.
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -35,6 +38,12 @@ class Metrics:
 
     def call(self, outcome: Outcome, seconds: float) -> None:
         """Count a call to the authorization server, by what came of it."""
+
+    def reload(self, setting: str, *, succeeded: bool) -> None:
+        """Note whether what a setting names could be read, the first time or again."""
+
+    def keyring(self, before: Keys, after: Keys) -> None:
+        """Note that the keys ``after`` are on the keyring, in place of those ``before``."""
 
 
 class PrometheusMetrics(Metrics):
@@ -71,6 +80,21 @@ class PrometheusMetrics(Metrics):
             registry=registry, buckets=_BUCKETS,
         )  # fmt: skip
 
+        self._reload_success = client.Gauge(
+            "aiconfig_reload_success",
+            "Whether what the setting names could be used when it was last read.", ["setting"],
+            registry=registry, multiprocess_mode="livemin",
+        )  # fmt: skip
+        self._reload_time = client.Gauge(
+            "aiconfig_reload_timestamp_seconds",
+            "When what the setting names was last read and could be used.", ["setting"],
+            registry=registry, multiprocess_mode="livemin",
+        )  # fmt: skip
+        self._keyring_info = client.Gauge(
+            "aiconfig_keyring_info", "1 for each key on the keyring, 0 for one that was on it.",
+            ["kid", "use", "primary"], registry=registry, multiprocess_mode="livemax",
+        )  # fmt: skip
+
     def expose(self) -> bytes:
         return bytes(self._generate())
 
@@ -84,6 +108,17 @@ class PrometheusMetrics(Metrics):
     def call(self, outcome: Outcome, seconds: float) -> None:
         self._calls.labels(outcome).inc()
         self._call_seconds.observe(seconds)
+
+    def reload(self, setting: str, *, succeeded: bool) -> None:
+        self._reload_success.labels(setting).set(succeeded)
+        if succeeded:
+            self._reload_time.labels(setting).set_to_current_time()
+
+    def keyring(self, before: Keys, after: Keys) -> None:
+        for key in before - after:
+            self._keyring_info.labels(*key).set(0)
+        for key in after:
+            self._keyring_info.labels(*key).set(1)
 
 
 @functools.cache

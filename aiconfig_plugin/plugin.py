@@ -15,9 +15,8 @@ from tornado.web import Application
 
 from aiconfig_plugin.access import IntrospectionAuthenticator
 from aiconfig_plugin.base_url import BaseURL, Origins
-from aiconfig_plugin.composition import open_policy, open_repository, open_vault
+from aiconfig_plugin.composition import Reloader, open_repository, open_service
 from aiconfig_plugin.domain import (
-    AIConfigService,
     Authenticator,
     Filters,
     Owner,
@@ -76,7 +75,6 @@ class AIConfigPlugin:
         if database is not None and repository is not None:
             raise TypeError("AIConfigPlugin() takes either database= or repository=")
         self.settings = settings = settings or Settings.from_env()
-        self._vault = open_vault(settings)
         if repository is None:
             repository = open_repository(settings, database)
         self._repository = repository
@@ -87,8 +85,9 @@ class AIConfigPlugin:
         self._opened = AsyncExitStack()
         self._is_started = False
         self._origins = Origins(settings.base_urls)
-        self._service = AIConfigService(
-            self._repository, self._vault, open_policy(settings, self._origins)
+        self._reloader = Reloader()
+        self._service, self._vault = open_service(
+            settings, self._repository, self._origins, self._reloader
         )
         self._http = HTTPConfig(
             service=self._service,
@@ -141,6 +140,7 @@ class AIConfigPlugin:
             if self._introspection is not None:
                 opened.push_async_callback(self._introspection.close)
                 await self._introspection.start()
+            await opened.enter_async_context(self._reloader.running())
             self._opened = opened.pop_all()
             self._is_started = True
 
@@ -239,6 +239,14 @@ class AIConfigPlugin:
             raise TypeError("forget() takes either token= or subject=")
         if self._introspection is not None:
             self._introspection.forget(token=token, subject=subject)
+
+    async def reload(self) -> None:
+        """Read the files of the settings again at once, as happens every 10 seconds.
+
+        They are the keyring, the catalogue and the shared keys. One that cannot be used is logged,
+        and what was read before stays in use.
+        """
+        await self._reloader.reload()
 
     async def close(self) -> None:
         """Close what :meth:`start` opened."""

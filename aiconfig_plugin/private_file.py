@@ -1,4 +1,4 @@
-"""Files with key material: read only where nobody but their owner can."""
+"""Files that settings name. One with key material is read only where others cannot read it."""
 
 from __future__ import annotations
 
@@ -8,12 +8,21 @@ import stat
 from aiconfig_plugin.errors import ConfigurationError
 
 
-def read_private_file(path: str | os.PathLike[str]) -> bytes:
-    """Return the content of a file of mode 0600 or stricter.
+def read_file(path: str | os.PathLike[str]) -> bytes:
+    """Return the content of a file.
 
     Raises :class:`~aiconfig_plugin.errors.ConfigurationError`, which leaves it to the caller to
     name the setting and the file.
     """
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError as err:
+        raise ConfigurationError(f"{err.strerror}.") from None
+
+
+def read_private_file(path: str | os.PathLike[str]) -> bytes:
+    """Return the content of a file of mode 0600 or stricter; raises as :func:`read_file` does."""
     try:
         with open(path, "rb") as file:
             mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)

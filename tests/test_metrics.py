@@ -48,6 +48,10 @@ class Counts:
     def __getitem__(self, key: tuple[str, ...]) -> float:
         return self._now().get(key, 0) - self._before.get(key, 0)
 
+    def value(self, *key: str) -> float | None:
+        """Return what a gauge tells now."""
+        return self._now().get(key)
+
 
 async def test_requests_and_introspections_are_counted(
     make_gateway: MakeGateway, server: ScriptedServer

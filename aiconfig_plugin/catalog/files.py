@@ -11,7 +11,6 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from importlib import resources
-from pathlib import Path
 from typing import Any, TypeAlias
 
 from jsonschema import Draft202012Validator, FormatChecker, ValidationError
@@ -26,7 +25,7 @@ from aiconfig_plugin.domain import (
     SecretStr,
 )
 from aiconfig_plugin.errors import ConfigurationError
-from aiconfig_plugin.private_file import read_private_file
+from aiconfig_plugin.private_file import read_file
 
 PathLike: TypeAlias = "str | os.PathLike[str]"
 
@@ -41,33 +40,33 @@ def load_catalog(path: PathLike) -> Catalog:
     Pointer (RFC 6901).
     """
     try:
-        document = _parse(Path(path).read_bytes())
-    except OSError as err:
-        raise _wrong(path, f"{err.strerror}.") from None
+        return parse_catalog(read_file(path))
     except ConfigurationError as err:
-        raise _wrong(path, err.detail) from None
+        raise ConfigurationError(f"{os.fspath(path)}: {err.detail}") from None
+
+
+def parse_catalog(content: bytes) -> Catalog:
+    """Return the catalogue that this is; raises as :func:`load_catalog`, without the file."""
+    document = _parse(content)
     faults = [*_schema_faults(document)] or [*_duplicates(document)]
     if faults:
         more = f" (and {len(faults) - MAX_ERRORS} more)" if len(faults) > MAX_ERRORS else ""
-        raise _wrong(path, "; ".join(faults[:MAX_ERRORS]) + more + ".")
+        raise ConfigurationError("; ".join(faults[:MAX_ERRORS]) + more + ".")
     return _catalog(document)
 
 
-def load_shared_keys(path: PathLike) -> Mapping[str, SecretStr]:
-    """Read the operator's API keys by provider, from a private file.
+def parse_shared_keys(content: bytes) -> Mapping[str, SecretStr]:
+    """Return the operator's API keys by provider.
 
     Raises :class:`~aiconfig_plugin.errors.ConfigurationError`.
     """
-    try:
-        document = _parse(read_private_file(path))
-    except ConfigurationError as err:
-        raise _wrong(path, err.detail) from None
+    document = _parse(content)
     if not isinstance(document, dict):
-        raise _wrong(path, "must be a JSON object of an API key for each provider.")
+        raise ConfigurationError("must be a JSON object of an API key for each provider.")
     for provider, key in document.items():
         if not isinstance(key, str) or not 1 <= len(key.encode()) <= MAX_API_KEY_BYTES:
-            raise _wrong(
-                path, f"{_step(provider)}: must be a string of 1 to {MAX_API_KEY_BYTES} bytes."
+            raise ConfigurationError(
+                f"{_step(provider)}: must be a string of 1 to {MAX_API_KEY_BYTES} bytes."
             )
     return {provider: SecretStr(key) for provider, key in document.items()}
 
@@ -154,7 +153,3 @@ def _provider(name: str, said: Mapping[str, Any]) -> OfferedProvider:
         api=said.get("api"),
         shared_key=said.get("sharedKey", "never"),
     )
-
-
-def _wrong(path: PathLike, why: str) -> ConfigurationError:
-    return ConfigurationError(f"{os.fspath(path)}: {why}")

@@ -19,7 +19,7 @@ from aiconfig_plugin.base_url import Origins
 from aiconfig_plugin.cli.catalog import catalog_command, summary
 from aiconfig_plugin.cli.keys import keyring_command, rotate_command, seal_command
 from aiconfig_plugin.cli.logs import configure_logging
-from aiconfig_plugin.cli.serving import DrainingServer
+from aiconfig_plugin.cli.serving import DrainingServer, reloading_on_hangup
 from aiconfig_plugin.composition import open_policy, open_repository, open_vault
 from aiconfig_plugin.domain import unreadable_keys, verify_keyring
 from aiconfig_plugin.errors import (
@@ -127,10 +127,11 @@ async def _run_gateway(
     except OSError as err:
         raise ConfigurationError(f"Cannot listen on {address}: {err.strerror}.") from None
     try:
-        await plugin.start()
-        server.add_sockets(sockets)
-        click.echo(f"aiconfig listens on http://{address}{plugin.settings.prefix}")
-        await stop.wait()
+        async with reloading_on_hangup(plugin):
+            await plugin.start()
+            server.add_sockets(sockets)
+            click.echo(f"aiconfig listens on http://{address}{plugin.settings.prefix}")
+            await stop.wait()
     finally:
         await server.drain()
         await plugin.close()
@@ -163,7 +164,10 @@ def _demo(port: int, data: Path) -> None:
 
 
 def run_until_stopped(run: Callable[[asyncio.Event], Awaitable[None]]) -> None:
-    """Run until SIGINT, SIGTERM or SIGHUP asks for the end; on uvloop where it is installed."""
+    """Run until SIGINT, SIGTERM or SIGHUP asks for the end; on uvloop where it is installed.
+
+    ``run`` may handle SIGHUP itself.
+    """
 
     async def until_stopped() -> None:
         stop = asyncio.Event()

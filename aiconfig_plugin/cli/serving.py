@@ -1,9 +1,11 @@
-"""An HTTP server that lets the requests in flight finish before it closes."""
+"""What `serve` runs: an HTTP server that finishes what it began, and files read on SIGHUP."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+import signal
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
 
 from tornado.httpserver import HTTPServer
 from tornado.httputil import (
@@ -15,12 +17,29 @@ from tornado.httputil import (
     ResponseStartLine,
 )
 
+from aiconfig_plugin.background import after_each
+from aiconfig_plugin.plugin import AIConfigPlugin
+
 DRAIN_TIMEOUT = 12.0
 """Seconds for which requests in flight may take to finish: longer than any answer takes."""
 IDLE_TIMEOUT = 75.0
 """Seconds for which a connection may wait for its next request."""
 BODY_TIMEOUT = 60.0
 """Seconds within which a body must arrive."""
+
+
+@asynccontextmanager
+async def reloading_on_hangup(plugin: AIConfigPlugin) -> AsyncIterator[None]:
+    """Read the files of the settings again on each SIGHUP inside the block."""
+    hangup = asyncio.Event()
+
+    async def next_hangup() -> None:
+        await hangup.wait()
+        hangup.clear()
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, hangup.set)
+    async with after_each(next_hangup, plugin.reload, "reload"):
+        yield
 
 
 class DrainingServer(HTTPServer):

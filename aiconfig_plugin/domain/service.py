@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any
 
 from aiconfig_plugin.domain import audit
@@ -35,14 +35,21 @@ class AIConfigService:
     """Creates, reads, updates, deletes and resolves an owner's configuration.
 
     ``client_id`` is the OAuth client that acts for the owner; it goes into the audit trail.
+    ``search_keyring`` is awaited where a stored key names a key that is not on the keyring.
     """
 
     def __init__(
-        self, repository: Repository, vault: KeyVault, policy: Policy | None = None
+        self,
+        repository: Repository,
+        vault: KeyVault,
+        policy: Policy | None = None,
+        *,
+        search_keyring: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._repository = repository
         self._vault = vault
         self.policy = policy or Policy()
+        self._search_keyring = search_keyring
 
     @audit.records_refusals("create", *REFUSALS)
     async def create(
@@ -64,7 +71,7 @@ class AIConfigService:
 
         ``with_keys`` says that the stored keys are going to be handed out.
         """
-        config = await self._repository.read(owner)
+        config = await self._read(owner)
         if with_keys:
             audit.record("read-keys", owner, config.revision, client_id=client_id)
         return self.policy.catalog.applied(config)
@@ -113,7 +120,7 @@ class AIConfigService:
 
         Raises ``ConfigNotFound``, ``ModelNotConfigured`` or ``KeyUnreadable``.
         """
-        config = await self._repository.read(owner)
+        config = await self._read(owner)
         decision = self._decide(config, filters)
         if decision.position is None:
             if "key-unreadable" in decision.outcomes:
@@ -148,7 +155,7 @@ class AIConfigService:
 
         Raises ``ConfigNotFound``.
         """
-        return self._decide(await self._repository.read(owner), filters)
+        return self._decide(await self._read(owner), filters)
 
     def _decide(self, config: AIConfig, filters: Filters) -> Decision:
         return decide(config, filters, self.policy, self.key_state)
@@ -165,10 +172,18 @@ class AIConfigService:
         """Return what a client needs to seal a key for this owner."""
         return self._vault.recipient(owner)
 
+    async def _read(self, owner: Owner) -> AIConfig:
+        config = await self._repository.read(owner)
+        if self._search_keyring is not None:
+            kids = (entry.key.kid for entry in config.models if entry.key)
+            if not all(map(self._vault.has_key, kids)):
+                await self._search_keyring()
+        return config
+
     async def _stored(self, owner: Owner) -> AIConfig | None:
         """Return what there is before a write."""
         try:
-            return await self._repository.read(owner)
+            return await self._read(owner)
         except ConfigNotFound:
             return None
         except StorageUnavailable as err:

@@ -61,23 +61,16 @@ def load_keyring(path: str | os.PathLike[str]) -> Keyring:
     file, when it is missing, readable by others, malformed, or lacks a key of either kind.
     """
     try:
-        return _keyring(read_keyring_file(path))
+        return parse_keyring(read_private_file(path))
     except ConfigurationError as err:
         raise ConfigurationError(
             f"{variable('keyring')}: {os.fspath(path)}: {err.detail}"
         ) from None
 
 
-def read_keyring_file(path: str | os.PathLike[str]) -> Any:
-    """Return the JSON of a file that only its owner may read."""
-    content = read_private_file(path)
-    try:
-        return json.loads(content.decode("utf-8"))
-    except (ValueError, RecursionError):
-        raise ConfigurationError("it is not JSON.") from None
-
-
-def _keyring(document: Any) -> Keyring:
+def parse_keyring(content: bytes) -> Keyring:
+    """Return the keyring that this is; raises ``ConfigurationError`` without a place."""
+    document = read_jwk_set(content)
     jwks = document.get("keys") if isinstance(document, dict) else None
     if not isinstance(jwks, list) or not all(isinstance(jwk, dict) for jwk in jwks):
         raise ConfigurationError("it is not a JWK Set (RFC 7517 section 5).")
@@ -106,6 +99,14 @@ def _keyring(document: Any) -> Keyring:
         primary=next((kid for kid in marked if kid in storage), next(iter(storage))),
         primary_sealing=next((kid for kid in marked if kid in sealing), next(iter(sealing))),
     )
+
+
+def read_jwk_set(content: bytes) -> Any:
+    """Return the JSON that a keyring is made of, whatever it holds."""
+    try:
+        return json.loads(content.decode("utf-8"))
+    except (ValueError, RecursionError):
+        raise ConfigurationError("it is not JSON.") from None
 
 
 def _import(kid: str, jwk: Mapping[str, Any], make: Callable[[Mapping[str, Any]], Any]) -> Any:

@@ -18,7 +18,8 @@ from typing import Any, TextIO, TypeAlias
 from joserfc.jwk import ECKey, OctKey
 
 from aiconfig_plugin.errors import ConfigurationError
-from aiconfig_plugin.keys.keyring import STORAGE_KEY_BYTES, load_keyring, read_keyring_file
+from aiconfig_plugin.keys.keyring import STORAGE_KEY_BYTES, load_keyring, read_jwk_set
+from aiconfig_plugin.private_file import read_private_file
 
 JWK: TypeAlias = dict[str, Any]
 Path: TypeAlias = "str | os.PathLike[str]"
@@ -126,7 +127,7 @@ def _locked_update(path: Path) -> Iterator[list[JWK]]:
     draft = f"{target}.new"
     with _lock(target):
         load_keyring(path)
-        keys: list[JWK] = read_keyring_file(target)["keys"]
+        keys: list[JWK] = read_jwk_set(read_private_file(target))["keys"]
         try:
             _unlink(draft)  # A command that was killed has left it.
             descriptor = _create(draft)

@@ -36,6 +36,7 @@ from aiconfig_plugin.keys.submitted import (
     read_jwe_header,
     resembles_jwe,
 )
+from aiconfig_plugin.metrics import Keys, process_metrics
 
 
 class Vault:
@@ -48,6 +49,7 @@ class Vault:
     def __init__(self, keyring: Keyring, *, sealed_only: bool = False) -> None:
         self._keyring = keyring
         self._sealed_only = sealed_only
+        process_metrics().keyring(frozenset(), _labels(keyring))
 
     @property
     def primary(self) -> str:
@@ -69,6 +71,7 @@ class Vault:
             known = self._keyring.storage.get(kid)
             if known is not None and known.raw_value != key.raw_value:
                 raise ConfigurationError(f"key {kid} is not the key that has been used as {kid}.")
+        process_metrics().keyring(_labels(self._keyring), _labels(keyring))
         self._keyring = keyring
 
     def has_key(self, kid: str) -> bool:
@@ -184,6 +187,16 @@ class Vault:
             return plaintext.decode("utf-8")
         except UnicodeDecodeError:
             raise _not_accepted("The sealed API key is not UTF-8.") from None
+
+
+def _labels(keyring: Keyring) -> Keys:
+    """Return what the metrics tell of a keyring."""
+    primaries = keyring.primary, keyring.primary_sealing
+    return {
+        (kid, use, "true" if kid in primaries else "false")
+        for use, keys in (("storage", keyring.storage), ("sealing", keyring.sealing))
+        for kid in keys
+    }
 
 
 def _jwe_header(submitted: str) -> dict[str, Any]:

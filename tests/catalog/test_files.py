@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from aiconfig_plugin.catalog import load_catalog, load_shared_keys
+from aiconfig_plugin.catalog import load_catalog, parse_catalog, parse_shared_keys
 from aiconfig_plugin.domain import ModelEntry
 from aiconfig_plugin.errors import ConfigurationError
 
@@ -106,31 +106,25 @@ def test_all_that_is_wrong_is_told_at_once_up_to_a_bound(tmp_path: Path) -> None
     "content",
     [b"", b"{", b"\xff", b"[" * 100_000, b'{"providers": {}, "providers": {}}', b"[]"],
 )
-@pytest.mark.parametrize("load", [load_catalog, load_shared_keys])
-def test_what_is_no_json_object_is_refused(tmp_path: Path, load: Any, content: bytes) -> None:
-    with pytest.raises(ConfigurationError, match="file.json: "):
-        load(written(tmp_path, content))
+@pytest.mark.parametrize("parse", [parse_catalog, parse_shared_keys])
+def test_what_is_no_json_object_is_refused(parse: Any, content: bytes) -> None:
+    with pytest.raises(ConfigurationError):
+        parse(content)
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
-    for load in (load_catalog, load_shared_keys):
-        with pytest.raises(ConfigurationError, match="nowhere.json: No such file"):
-            load(tmp_path / "nowhere.json")
+    with pytest.raises(ConfigurationError, match="nowhere.json: No such file"):
+        load_catalog(tmp_path / "nowhere.json")
 
 
-def test_shared_keys_are_read_and_shown_by_no_repr(tmp_path: Path) -> None:
-    keys = load_shared_keys(written(tmp_path, {"OpenAI": "sk-shared"}))
+def test_shared_keys_are_shown_by_no_repr() -> None:
+    keys = parse_shared_keys(b'{"OpenAI": "sk-shared"}')
     assert keys["OpenAI"].get_secret_value() == "sk-shared"
     assert "sk-shared" not in repr(keys)
 
 
-def test_shared_keys_that_others_may_read_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="0640"):
-        load_shared_keys(written(tmp_path, {"OpenAI": "sk-shared"}, mode=0o640))
-
-
 @pytest.mark.parametrize("key", ["", None, 7, ["sk-shared"], "sk-shared" * 1000])
-def test_a_shared_key_of_another_form_is_named_by_its_provider(tmp_path: Path, key: Any) -> None:
+def test_a_shared_key_of_another_form_is_named_by_its_provider(key: Any) -> None:
     with pytest.raises(ConfigurationError, match="/Open~1AI: ") as refused:
-        load_shared_keys(written(tmp_path, {"Open/AI": key}))
+        parse_shared_keys(json.dumps({"Open/AI": key}).encode())
     assert "sk-" not in str(refused.value)

@@ -35,6 +35,7 @@ from aiconfig_plugin.keys import add_keys, create_keyring
 from aiconfig_plugin.metrics import Metrics
 from aiconfig_plugin.store import MongoRepository
 from aiconfig_plugin.store.documents import COLLECTION, to_document
+from tests.support.builders import turn
 from tests.support.gateway import BOTH, CREATE_PATH, READ_PATH, body, closed_port
 from tests.support.processes import (
     PATIENCE,
@@ -255,7 +256,7 @@ def test_check_fails_with_code_1_for_a_wrong_setting(
     ("module", "number", "options"),
     [
         (False, signal.SIGTERM, ""),
-        (False, signal.SIGHUP, "--log-level info"),
+        (False, signal.SIGTERM, "--log-level info"),
         (True, signal.SIGINT, "--metrics --log-level DEBUG --log-format json"),
     ],
 )
@@ -285,6 +286,20 @@ def test_serve_prints_one_line_serves_and_ends_when_told(
         assert gateway.out == f"aiconfig listens on {origin}/api/v1\n"
         assert token not in gateway.err and "Traceback" not in gateway.err
         assert_logged(gateway.err, options)
+
+
+def test_serve_reads_its_files_again_on_sighup(
+    settings: dict[str, str], keyring: Path, tmp_path: Path
+) -> None:
+    command = [aiconfig(), "serve", "--port", str(free_port()), "--log-level", "info"]
+    with program(command, environment(**settings), tmp_path / "serve") as gateway:
+        gateway.wait_for("\n")
+        for _ in range(2):
+            before = gateway.err.count("AICONFIG_KEYRING was read again")
+            turn(keyring)
+            gateway.send(signal.SIGHUP)
+            gateway.wait_for_log("AICONFIG_KEYRING was read again", before + 1)
+        assert gateway.end() == 0
 
 
 def assert_logged(lines: str, options: str) -> None:

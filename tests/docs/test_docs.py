@@ -114,6 +114,8 @@ def test_every_metric_is_on_its_page_with_its_labels() -> None:
     metrics.request("/x", 200, 0.1)
     metrics.lookup("hit")
     metrics.call("active", 0.1)
+    metrics.reload("keyring", succeeded=True)
+    metrics.keyring(frozenset(), {("kid", "storage", "true")})
     page = read(DOCS / "metrics.md")
     for family in registry.collect():
         name = f"{family.name}_total" if family.type == "counter" else family.name

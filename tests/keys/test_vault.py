@@ -17,11 +17,17 @@ from joserfc.jwk import ECKey, OctKey, RSAKey
 
 from aiconfig_plugin.client import seal
 from aiconfig_plugin.domain.model import Destination, KeyState, Owner, StoredKey
-from aiconfig_plugin.errors import KeyNotAccepted, KeyNotEncrypted, KeyUnreadable
+from aiconfig_plugin.errors import (
+    ConfigurationError,
+    KeyNotAccepted,
+    KeyNotEncrypted,
+    KeyUnreadable,
+)
 from aiconfig_plugin.keys.keyring import Keyring
 from aiconfig_plugin.keys.stored_jwe import encrypt
 from aiconfig_plugin.keys.vault import Vault
 from tests.support.builders import OPENAI, accept, opened
+from tests.test_metrics import Counts
 
 ALICE = Owner("https://issuer.example", "alice")
 OPAQUE = "U2FsdGVkX1+vupppZksvRf5pq5g5XjFRlipRkwB0K1Y="
@@ -612,3 +618,51 @@ def test_the_state_is_told_without_opening_anything() -> None:
     assert VAULT.state(StoredKey("old", rubbish)) is KeyState.SET
     assert VAULT.state(StoredKey("new", rubbish)) is KeyState.UNREADABLE
     assert vault("new", "old").state(StoredKey("old", rubbish)) is KeyState.SET
+
+
+# Another keyring
+
+
+def test_a_vault_whose_keyring_is_replaced_uses_the_other_one() -> None:
+    turned = vault("old")
+    before = accept(turned, "an opaque value")
+    turned.replace(vault("old", "new", primary="new").keyring)
+    after = accept(turned, "an opaque value")
+    assert (before.kid, after.kid, turned.primary) == ("old", "new", "new")
+    assert opened(turned, before) == opened(turned, after) == "an opaque value"
+
+
+def test_another_key_of_a_known_kid_is_refused_and_nothing_changes() -> None:
+    turned = vault("old")
+    stored = accept(turned, "an opaque value")
+    other = {"old": STORAGE["new"], "new": STORAGE["new"]}
+    with pytest.raises(ConfigurationError, match="key old is not the key"):
+        turned.replace(Keyring(other, SEALING, "new", primary_sealing="seal"))
+    assert turned.primary == "old" and opened(turned, stored) == "an opaque value"
+
+
+def test_the_metrics_show_the_keys_of_the_keyring() -> None:
+    # No other test has keys of these names.
+    first, second = ({f"shown-{n}": STORAGE["old"]} for n in (1, 2))
+    turned = Vault(Keyring(first, SEALING, "shown-1", primary_sealing="seal"))
+    turned.replace(Keyring({**first, **second}, SEALING, "shown-2", primary_sealing="seal"))
+    counts = Counts()
+    shown = {
+        (kid, primary): counts.value("aiconfig_keyring_info", kid, "storage", primary)
+        for kid in ("shown-1", "shown-2")
+        for primary in ("true", "false")
+    }
+    assert shown == {
+        ("shown-1", "true"): 0,
+        ("shown-1", "false"): 1,
+        ("shown-2", "true"): 1,
+        ("shown-2", "false"): None,
+    }
+    assert counts.value("aiconfig_keyring_info", "seal", "sealing", "true") == 1
+
+
+def test_a_keyring_takes_another_of_its_keys_as_primary() -> None:
+    ring = vault("old", "new").keyring.with_primary("new")
+    assert ring.primary == "new" and list(ring.storage) == ["old", "new"]
+    with pytest.raises(ConfigurationError, match="no storage key other"):
+        ring.with_primary("other")

@@ -10,7 +10,7 @@ import subprocess
 import sysconfig
 import threading
 import time
-from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -81,12 +81,22 @@ class Program:
 
     def wait_for(self, text: str) -> str:
         """Return what it has printed once ``text`` is part of it."""
+        self._wait_until(lambda: text in self.out, text)
+        return self.out
+
+    def wait_for_log(self, text: str, times: int = 1) -> None:
+        """Return once it has logged ``text`` so many times."""
+        self._wait_until(lambda: self.err.count(text) >= times, text)
+
+    def _wait_until(self, happened: Callable[[], bool], text: str) -> None:
         deadline = time.monotonic() + PATIENCE
-        while text not in self.out:
+        while not happened():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 pytest.fail(f"{text!r} was not printed: {self.out}\n{self.err}")
             time.sleep(0.02)
-        return self.out
+
+    def send(self, number: int) -> None:
+        self._process.send_signal(number)
 
     def end(self, number: int = signal.SIGTERM) -> int:
         """Send a signal and return the exit code."""

@@ -1,0 +1,116 @@
+"""Open what the settings name: the keyring, the database and the operator's catalogue."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import os
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from aiconfig_plugin.base_url import Origins
+from aiconfig_plugin.catalog import parse_catalog, parse_shared_keys
+from aiconfig_plugin.composition.reloading import Reloader, Source
+from aiconfig_plugin.domain import AIConfigService, Policy, Repository
+from aiconfig_plugin.errors import ConfigurationError
+from aiconfig_plugin.keys import Keyring, Vault, parse_keyring
+from aiconfig_plugin.private_file import read_file, read_private_file
+from aiconfig_plugin.settings import Settings, variable
+from aiconfig_plugin.store import MongoRepository
+
+T = TypeVar("T")
+
+
+def open_vault(settings: Settings) -> Vault:
+    """Return the vault with the keyring of the settings."""
+    return _vault(settings, _keyring(settings))
+
+
+def open_repository(settings: Settings, database: Any = None) -> Repository:
+    """Return the repository over the host's database, or over the one of the settings."""
+    if database is not None:
+        return MongoRepository(database)
+    if not settings.mongodb_uri:
+        raise ConfigurationError(
+            f"{variable('mongodb_uri')} is not set: set it, or pass database= or repository=."
+        )
+    return MongoRepository.connect(
+        settings.mongodb_uri, settings.mongodb_database, driver=settings.mongodb_driver
+    )
+
+
+def open_policy(settings: Settings, origins: Origins) -> Policy:
+    """Return what the operator says: the catalogue, the base URLs and the shared keys."""
+    return _policy(origins, _operators_files(settings))
+
+
+def open_service(
+    settings: Settings, repository: Repository, origins: Origins, reloader: Reloader
+) -> tuple[AIConfigService, Vault]:
+    """Return the service and its vault, for which ``reloader`` watches the files."""
+    keyring, files = _keyring(settings), _operators_files(settings)
+    vault = _vault(settings, keyring)
+    service = AIConfigService(
+        repository, vault, _policy(origins, files), search_keyring=reloader.search_keyring
+    )
+    reloader.watch(keyring, functools.partial(_replace_keyring, vault, repository))
+    for name, file in files.items():
+        reloader.watch(file, functools.partial(_change_policy, service, name))
+    return service, vault
+
+
+def _keyring(settings: Settings) -> Source[Keyring]:
+    if not settings.keyring:
+        raise ConfigurationError(
+            f"{variable('keyring')} is not set: name the keyring file "
+            "('aiconfig keyring create FILE' makes one)."
+        )
+    return _file("keyring", settings.keyring, read_private_file, parse_keyring)
+
+
+def _operators_files(settings: Settings) -> Mapping[str, Source[Any]]:
+    """Return the files of the policy by its fields."""
+    files: dict[str, Source[Any]] = {}
+    if settings.catalog:
+        files["catalog"] = _file("catalog", settings.catalog, read_file, parse_catalog)
+    if settings.shared_keys:
+        files["shared_keys"] = _file(
+            "shared_keys", settings.shared_keys, read_private_file, parse_shared_keys
+        )
+    return files
+
+
+def _file(
+    setting: str,
+    path: str | os.PathLike[str],
+    read: Callable[[str | os.PathLike[str]], bytes],
+    parse: Callable[[bytes], T],
+) -> Source[T]:
+    return Source(setting, f"{os.fspath(path)}: ", functools.partial(read, path), parse)
+
+
+def _vault(settings: Settings, keyring: Source[Keyring]) -> Vault:
+    return Vault(keyring.open(), sealed_only=settings.api_key_policy == "sealed")
+
+
+def _policy(origins: Origins, files: Mapping[str, Source[Any]]) -> Policy:
+    return Policy(
+        base_urls=origins.given,
+        allows_base_url=origins.allow,
+        **{name: file.open() for name, file in files.items()},
+    )
+
+
+async def _replace_keyring(vault: Vault, repository: Repository, keyring: Keyring) -> None:
+    """Use another keyring, unless stored keys would become unreadable by it."""
+    dropped = vault.keyring.storage.keys() - keyring.storage.keys()
+    if dropped and (used := dropped.intersection(await repository.kids())):
+        raise ConfigurationError(
+            f"it lacks {', '.join(sorted(used))}, which stored keys are wrapped by; "
+            "is this an older file?"
+        )
+    vault.replace(keyring)
+
+
+async def _change_policy(service: AIConfigService, name: str, value: Any) -> None:
+    service.policy = dataclasses.replace(service.policy, **{name: value})

@@ -1,0 +1,181 @@
+"""A gateway reads its files again while it runs, and a wrong one changes nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aiconfig_plugin import AIConfigPlugin, Settings
+from aiconfig_plugin.domain import AIConfig, ModelEntry
+from aiconfig_plugin.errors import KeyUnreadable, ModelNotConfigured
+from aiconfig_plugin.keys.keyring import load_keyring
+from aiconfig_plugin.keys.keyring_file import add_keys, create_keyring, promote_keys
+from aiconfig_plugin.testing import InMemoryRepository
+from tests.support.builders import ALICE, ISSUER, accept, drop, new_vault, nobody, turn
+
+
+def content(path: Path) -> bytes:
+    return path.read_bytes()
+
+
+def put(path: Path, content: bytes, mode: int = 0o600) -> None:
+    path.write_bytes(content)
+    path.chmod(mode)
+
+
+@asynccontextmanager
+async def running(
+    keyring: Path, repository: InMemoryRepository | None = None, **given: Any
+) -> AsyncIterator[AIConfigPlugin]:
+    settings = Settings(keyring=keyring, issuer=ISSUER, **given)
+    repository = repository or InMemoryRepository()
+    async with AIConfigPlugin(settings, repository=repository, authenticate=nobody) as plugin:
+        yield plugin
+
+
+async def store(repository: InMemoryRepository, keyring: Path, model: str = "gpt-4") -> None:
+    """Store a key that is wrapped by the primary of that file, as another gateway does."""
+    entry = ModelEntry("OpenAI", "chat", model, True, accept(new_vault(keyring), "an opaque key"))
+    await repository.start()
+    await repository.create(ALICE, AIConfig((entry,), "", "r1"))
+
+
+async def test_a_new_primary_is_used_without_a_restart(keyring: Path) -> None:
+    async with running(keyring) as plugin:
+        turn(keyring)
+        await plugin.reload()
+        assert plugin._vault.keyring == load_keyring(keyring)
+
+
+async def test_a_stored_key_of_an_unknown_kid_is_opened_once_the_file_has_it(
+    keyring: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "distributed.json"
+    put(copy, content(keyring))
+    turn(keyring)
+    repository = InMemoryRepository()
+    await store(repository, keyring)
+    async with running(copy, repository) as plugin:
+        put(copy, content(keyring))
+        chosen = await plugin.resolve("alice")
+        assert chosen.api_key and chosen.api_key.get_secret_value() == "an opaque key"
+
+
+async def test_a_key_that_stays_unknown_is_searched_once_and_unreadable(
+    keyring: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other.json"
+    create_keyring(other)
+    repository = InMemoryRepository()
+    await store(repository, keyring)
+    async with running(other, repository) as plugin:
+        for _ in range(2):
+            with pytest.raises(KeyUnreadable):
+                await plugin.resolve("alice")
+            other.write_text("not read any more")
+
+
+async def test_last_weeks_file_takes_no_key_away_that_stored_keys_use(
+    keyring: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    last_week = content(keyring)
+    turn(keyring)
+    repository = InMemoryRepository()
+    await store(repository, keyring)
+    async with running(keyring, repository) as plugin:
+        put(keyring, last_week)
+        await plugin.reload()
+        assert f"it lacks {plugin._vault.primary}, which stored keys" in caplog.text
+        assert (await plugin.resolve("alice")).api_key
+
+
+async def test_a_key_that_no_stored_key_uses_may_go(keyring: Path) -> None:
+    old = load_keyring(keyring).primary
+    turn(keyring)
+    repository = InMemoryRepository()
+    await store(repository, keyring)
+    async with running(keyring, repository) as plugin:
+        drop(keyring, old)
+        await plugin.reload()
+        assert not plugin._vault.has_key(old) and (await plugin.resolve("alice")).api_key
+
+
+@pytest.mark.parametrize("damage", [lambda whole: whole[:-40], lambda _: b"", lambda _: b"{}"])
+async def test_a_file_that_is_half_written_changes_nothing(
+    keyring: Path, damage: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with running(keyring) as plugin:
+        before = plugin._vault.keyring
+        add_keys(keyring)
+        whole = content(keyring)
+        put(keyring, damage(whole))
+        await plugin.reload()
+        assert plugin._vault.keyring is before
+        assert f"AICONFIG_KEYRING: {keyring}: it is not " in caplog.text
+        put(keyring, whole)
+        await plugin.reload()
+        assert plugin._vault.keyring == load_keyring(keyring)
+
+
+async def test_a_file_that_others_may_read_now_changes_nothing(
+    keyring: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with running(keyring) as plugin:
+        before = plugin._vault.keyring
+        turn(keyring)
+        put(keyring, content(keyring), mode=0o644)
+        await plugin.reload()
+        assert plugin._vault.keyring is before
+        assert "0644" in caplog.text
+
+
+async def test_the_catalogue_and_the_shared_keys_are_read_again(
+    keyring: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    catalog, shared = tmp_path / "catalog.json", tmp_path / "shared.json"
+    catalog.write_text("{}")
+    shared.write_text('{"OpenAI": "sk-shared"}')
+    shared.chmod(0o600)
+    repository = InMemoryRepository()
+    await repository.start()
+    await repository.create(
+        ALICE, AIConfig((ModelEntry("OpenAI", "chat", "gpt-4", True),), "", "r1")
+    )
+    async with running(keyring, repository, catalog=catalog, shared_keys=shared) as plugin:
+        assert (await plugin.resolve("alice")).api_key is None
+        catalog.write_text(json.dumps({"providers": {"OpenAI": {"sharedKey": "fallback"}}}))
+        shared.write_text('{"OpenAI": "sk-turned"}')
+        await plugin.reload()
+        chosen = await plugin.resolve("alice")
+        assert chosen.api_key and chosen.api_key.get_secret_value() == "sk-turned"
+
+        catalog.write_text('{"providers": []}')
+        shared.write_text('{"OpenAI": 7}')
+        await plugin.reload()
+        assert (await plugin.resolve("alice")).key_source == "shared"
+        for place in (
+            f"AICONFIG_CATALOG: {catalog}: /providers",
+            f"AICONFIG_SHARED_KEYS: {shared}",
+        ):
+            assert place in caplog.text
+        assert "sk-" not in caplog.text
+
+        catalog.write_text(json.dumps({"providers": {"Ollama": {}}}))
+        await plugin.reload()
+        with pytest.raises(ModelNotConfigured):
+            await plugin.resolve("alice")
+
+
+async def test_keys_are_promoted_by_the_file_alone(keyring: Path) -> None:
+    async with running(keyring) as plugin:
+        storage, _ = add_keys(keyring)
+        await plugin.reload()
+        assert plugin._vault.has_key(storage) and plugin._vault.primary != storage
+        promote_keys(keyring)
+        await plugin.reload()
+        assert plugin._vault.primary == storage
