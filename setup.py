@@ -47,6 +47,7 @@ TEST = [
     "pytest>=8,<10",  # pytest-tornado 0.8.1 uses what pytest 10 removes
     "pytest-cov>=5",
     "pytest-tornado>=0.8.1",
+    "pytest-xdist>=3.5",
     "schemathesis>=4,<5",
     *SPEED,
     "setuptools>=77.0.3,<81",  # as pyproject.toml; pytest-tornado 0.8.1 imports pkg_resources

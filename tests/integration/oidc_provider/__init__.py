@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import fcntl
 import hashlib
 import json
 import re
@@ -46,11 +47,13 @@ def installed(fallback: Path) -> Path:
     folder = Path(sys.prefix, "oidc-provider") if in_environment else fallback
     package = folder / "node_modules" / "oidc-provider" / "package.json"
     folder.mkdir(exist_ok=True)
-    for name in ("package.json", "server.mjs"):
-        shutil.copy(HERE / name, folder)
-    if not package.is_file() or json.loads(package.read_bytes())["version"] != version:
-        done = subprocess.run(NPM_INSTALL, cwd=folder, capture_output=True, text=True)
-        assert done.returncode == 0, done.stdout + done.stderr
+    with (folder / ".lock").open("w") as lock:  # two processes may run tests of it
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for name in ("package.json", "server.mjs"):
+            shutil.copy(HERE / name, folder)
+        if not package.is_file() or json.loads(package.read_bytes())["version"] != version:
+            done = subprocess.run(NPM_INSTALL, cwd=folder, capture_output=True, text=True)
+            assert done.returncode == 0, done.stdout + done.stderr
     return folder
 
 
