@@ -5,35 +5,14 @@ import { AIConfigError, isObject, problemError } from "./ai-config-error.js";
 export { AIConfigError, isAIConfigError } from "./ai-config-error.js";
 export { MAX_API_KEY_BYTES, sealApiKey } from "./ai-config-seal.js";
 
-/** @typedef {import("./ai-config-seal.js").EncryptionKeyDocument} EncryptionKeyDocument */
-/** @typedef {import("./ai-config-error.js").Violation} Violation */
-
-/** @typedef {"set" | "unset" | "unreadable"} KeyState */
-
-/**
- * One model of a configuration. In an update an absent `apiKeyEncrypted` keeps the stored key, null
- * removes it, and a string replaces it. Provider, type, model and label identify an entry.
- *
- * @typedef {object} ModelEntry
- * @property {string} provider
- * @property {string} type
- * @property {string} model
- * @property {boolean} isPaid
- * @property {string} [label] the user's name for the entry
- * @property {boolean} [enabled] absent means true
- * @property {string} [baseUrl] where the provider is reached
- * @property {Record<string, string | number | boolean>} [options] further parameters of calls
- * @property {string | null} [apiKeyEncrypted]
- * @property {KeyState} [keyState] in responses only
- */
-
-/**
- * @typedef {object} AIConfig
- * @property {ModelEntry[]} models in the user's order of preference
- * @property {string} system_prompt
- */
-
-/** @typedef {{signal?: AbortSignal}} CallOptions the signal cancels the call */
+/** @typedef {import("./ai-config-types.js").AIConfig} AIConfig */
+/** @typedef {import("./ai-config-types.js").CallOptions} CallOptions */
+/** @typedef {import("./ai-config-types.js").Catalog} Catalog */
+/** @typedef {import("./ai-config-types.js").EncryptionKeyDocument} EncryptionKeyDocument */
+/** @typedef {import("./ai-config-types.js").Identity} Identity */
+/** @typedef {import("./ai-config-types.js").Include} Include */
+/** @typedef {import("./ai-config-types.js").Verification} Verification */
+/** @typedef {import("./ai-config-types.js").WriteOptions} WriteOptions */
 /** @typedef {{status: number, headers: Headers, text: string}} Reply */
 
 /**
@@ -70,13 +49,15 @@ export class AIConfigClient {
     this.update = this.update.bind(this);
     this.remove = this.remove.bind(this);
     this.encryptionKey = this.encryptionKey.bind(this);
+    this.catalog = this.catalog.bind(this);
+    this.verify = this.verify.bind(this);
   }
 
   /**
    * Read the configuration. Throws an `AIConfigError` with the code `config-not-found` if there is
    * none.
    *
-   * @param {CallOptions & {include?: ("apiKeyEncrypted" | "keyState")[]}} [options] `include`:
+   * @param {CallOptions & {include?: Include[]}} [options] `include`:
    *   members to add to every entry
    * @returns {Promise<AIConfig>}
    */
@@ -105,8 +86,7 @@ export class AIConfigClient {
    * Replace the configuration.
    *
    * @param {AIConfig} body
-   * @param {CallOptions & {ifMatch?: string | null}} [options] `ifMatch` replaces the remembered
-   *   entity tag; `*` matches any, null makes the write unconditional
+   * @param {WriteOptions} [options]
    * @returns {Promise<AIConfig>} as it is stored, without keys
    */
   async update(body, { ifMatch, signal } = {}) {
@@ -117,7 +97,7 @@ export class AIConfigClient {
   /**
    * Delete the configuration.
    *
-   * @param {CallOptions & {ifMatch?: string | null}} [options] as in `update`
+   * @param {WriteOptions} [options]
    */
   async remove({ ifMatch, signal } = {}) {
     const condition = this.#condition(ifMatch);
@@ -136,6 +116,28 @@ export class AIConfigClient {
     return readJSON(await this.#send("GET", path, { signal }), false);
   }
 
+  /**
+   * Fetch what the operator offers.
+   *
+   * @param {CallOptions} [options]
+   * @returns {Promise<Catalog>}
+   */
+  async catalog({ signal } = {}) {
+    return readJSON(await this.#send("GET", "/get/ai-model-config/catalog", { signal }), false);
+  }
+
+  /**
+   * Ask the provider about the stored key of an entry, by a call that costs nothing.
+   *
+   * @param {Identity} entry
+   * @param {CallOptions} [options]
+   * @returns {Promise<Verification>}
+   */
+  async verify({ provider, type, model, label }, { signal } = {}) {
+    const body = { provider, type, model, label };
+    return readJSON(await this.#send("POST", "/verify/ai-model-config", { body, signal }), false);
+  }
+
   /** @param {string | null | undefined} given undefined stands for the remembered entity tag */
   #condition(given) {
     const tag = given === undefined ? this.etag : given;
@@ -148,7 +150,7 @@ export class AIConfigClient {
   /**
    * @param {string} method
    * @param {string} path
-   * @param {CallOptions & {body?: AIConfig, ifMatch?: string | null}} options
+   * @param {WriteOptions & {body?: object}} options
    * @returns {Promise<AIConfig>}
    */
   async #sendConfig(method, path, options) {
@@ -164,7 +166,7 @@ export class AIConfigClient {
   /**
    * @param {string} method
    * @param {string} path
-   * @param {CallOptions & {body?: AIConfig, ifMatch?: string | null}} options
+   * @param {WriteOptions & {body?: object}} options
    * @returns {Promise<Reply>}
    */
   async #send(method, path, { body, ifMatch, signal: given }) {

@@ -1,12 +1,13 @@
 // The settings were changed elsewhere: show both versions and let the user choose one.
 
 import { button, h } from "./ai-config-dom.js";
-import { draftOf, keyStatus, nameOf, rebase, typedKey } from "./ai-config-draft.js";
+import { draftOf, nameOf, rebase } from "./ai-config-draft.js";
+import { keyStatus, typedKey } from "./ai-config-key.js";
 import { t } from "./ai-config-messages.js";
 
-/** @typedef {import("./ai-config-client.js").AIConfig} AIConfig */
+/** @typedef {import("./ai-config-types.js").AIConfig} AIConfig */
 /** @typedef {import("./ai-config-connection.js").Stored} Stored */
-/** @typedef {import("./ai-config-draft.js").Draft} Draft */
+/** @typedef {import("./ai-config-types.js").Draft} Draft */
 /** @typedef {import("./ai-config-view.js").SettingsView} SettingsView */
 
 /**

@@ -2,13 +2,17 @@
 
 import { AIConfigError, isAIConfigError } from "./ai-config-error.js";
 import { sealApiKey } from "./ai-config-seal.js";
-import { isStored, rebase, submission } from "./ai-config-draft.js";
+import { rebase } from "./ai-config-draft.js";
+import { isStored, submission } from "./ai-config-submission.js";
 
-/** @typedef {import("./ai-config-client.js").AIConfig} AIConfig */
+/** @typedef {import("./ai-config-types.js").AIConfig} AIConfig */
 /** @typedef {import("./ai-config-client.js").AIConfigClient} AIConfigClient */
-/** @typedef {import("./ai-config-draft.js").Draft} Draft */
-/** @typedef {import("./ai-config-draft.js").Submission} Submission */
-/** @typedef {import("./ai-config-seal.js").EncryptionKeyDocument} EncryptionKeyDocument */
+/** @typedef {import("./ai-config-types.js").Catalog} Catalog */
+/** @typedef {import("./ai-config-types.js").Include} Include */
+/** @typedef {import("./ai-config-types.js").ModelEntry} ModelEntry */
+/** @typedef {import("./ai-config-types.js").Draft} Draft */
+/** @typedef {import("./ai-config-types.js").Submission} Submission */
+/** @typedef {import("./ai-config-types.js").EncryptionKeyDocument} EncryptionKeyDocument */
 
 /**
  * The stored configuration with its key states and its entity tag; null if there is none.
@@ -43,6 +47,8 @@ export class Connection {
   #options = { signal: this.#abort.signal };
   /** `apv` of the user whose settings are shown. @type {string | null} */
   #owner = null;
+  /** What the operator offers. @type {Catalog | null} */
+  catalog = null;
   /** A write that may have been stored. @type {{sent: Submission, draft: string} | null} */
   #uncertain = null;
 
@@ -65,8 +71,10 @@ export class Connection {
 
   /** Read the configuration of whoever is logged in. */
   async load() {
+    const catalog = this.#client.catalog(this.#options).catch(() => null);
     const [document, stored] = await Promise.all([this.#encryptionKey(), this.#read()]);
     this.#owner = document.apv;
+    this.catalog = await catalog;
     this.#uncertain = null;
     return stored;
   }
@@ -125,12 +133,26 @@ export class Connection {
   #prepare(draft, { etag }, document) {
     return submission(draft, {
       seal: (apiKey, provider) => sealApiKey(document, apiKey, { provider }),
-      stored: async () => {
-        const current = await this.#client.get({ include: ["apiKeyEncrypted"], ...this.#options });
-        if (this.#client.etag === etag) return current;
-        throw new AIConfigError({ code: "revision-mismatch", status: 412 });
-      },
+      stored: () => this.readKeys(etag),
     });
+  }
+
+  /**
+   * Read the configuration with its stored keys, if it is still at this revision.
+   * @param {string | null} etag
+   */
+  async readKeys(etag) {
+    const current = await this.#client.get({ include: ["apiKeyEncrypted"], ...this.#options });
+    if (this.#client.etag === etag) return current;
+    throw new AIConfigError({ code: "revision-mismatch", status: 412 });
+  }
+
+  /**
+   * Ask the provider about a stored key.
+   * @param {ModelEntry} entry
+   */
+  verify(entry) {
+    return this.#client.verify(entry, this.#options);
   }
 
   /**
@@ -149,7 +171,11 @@ export class Connection {
       return this.#put((await this.#prepare(draft, stored, document)).body, stored);
     });
     this.#uncertain = null;
-    const models = written.models.map((entry, n) => ({ ...entry, keyState: sent.keyStates[n] }));
+    const models = written.models.map((entry, n) => ({
+      ...entry,
+      keyState: sent.keyStates[n],
+      keyUse: sent.body.models[n].apiKeyEncrypted === undefined ? draft.models[n].origin?.keyUse : null,
+    }));
     return { config: { ...written, models }, etag: this.#client.etag };
   }
 
@@ -215,8 +241,14 @@ export class Connection {
 
   /** @returns {Promise<Stored>} */
   async #read() {
+    const get = (/** @type {Include[]} */ include) =>
+      this.#client.get({ include, ...this.#options });
     try {
-      const config = await this.#client.get({ include: ["keyState"], ...this.#options });
+      const config = await get(["keyState", "keyUse", "offered"]).catch((error) => {
+        // During an upgrade the gateway may be of the version before.
+        if (error.code !== "invalid-parameter") throw error;
+        return get(["keyState"]);
+      });
       return { config, etag: this.#client.etag };
     } catch (error) {
       if (isAIConfigError(error) && error.code === "config-not-found") return NOTHING;

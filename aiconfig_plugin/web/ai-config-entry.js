@@ -1,11 +1,12 @@
 // The view of one entry: its fields, its key, and the buttons that move and remove it.
 
-import { isKeyForOther, keyStatus, nameOf, showsKeyField } from "./ai-config-draft.js";
 import { Field, button, h, iconButton, isolate, nameNodes } from "./ai-config-dom.js";
+import { nameOf } from "./ai-config-draft.js";
+import { destinationOf, isKeyForOther, keyStatus, showsKeyField } from "./ai-config-key.js";
 import { t } from "./ai-config-messages.js";
 
-/** @typedef {import("./ai-config-draft.js").DraftEntry} DraftEntry */
-/** @typedef {import("./ai-config-draft.js").KeyStatus} KeyStatus */
+/** @typedef {import("./ai-config-types.js").DraftEntry} DraftEntry */
+/** @typedef {import("./ai-config-types.js").KeyStatus} KeyStatus */
 
 /** @typedef {{changed: () => void, move: (by: -1 | 1) => void, remove: () => void}} Callbacks */
 
@@ -143,7 +144,7 @@ export class EntryView {
     const control = h("input", { ...SECRET, name: "apiKey", spellcheck: "false" });
     control.addEventListener("input", () => {
       this.#entry.newKey = control.value;
-      this.#entry.newKeyProvider = this.#entry.provider.trim();
+      this.#entry.newKeyFor = this.#entry.provider.trim() && destinationOf(this.#entry);
       this.#showKey();
       this.#callbacks.changed();
     });
@@ -173,7 +174,7 @@ export class EntryView {
 
   /** Use a key that was typed for another provider. */
   #adoptKey() {
-    this.#entry.newKeyProvider = this.#entry.provider.trim();
+    this.#entry.newKeyFor = this.#entry.provider.trim() && destinationOf(this.#entry);
     this.#showKey();
     this.#callbacks.changed();
     this.fields.apiKeyEncrypted.control.focus();
@@ -188,8 +189,8 @@ export class EntryView {
     const isForOther = isKeyForOther(entry);
     const typed = isForOther ? "" : entry.newKey;
     if (control.value !== typed) control.value = typed;
-    const { newKeyProvider, keyAction } = entry;
-    const shown = JSON.stringify([status, typing, isForOther && newKeyProvider, keyAction, nameOf(entry)]);
+    const { newKeyFor, keyAction } = entry;
+    const shown = JSON.stringify([status, typing, isForOther && newKeyFor, keyAction, nameOf(entry)]);
     if (shown === this.#shownKey) return;
     this.#shownKey = shown;
     this.#badge.textContent = t.keyStatus[removing ? "removing" : status];
@@ -225,7 +226,7 @@ export class EntryView {
  */
 function keyText(entry, status) {
   if (showsKeyField(entry)) {
-    if (isKeyForOther(entry)) return t.keyForOther(isolate(entry.newKeyProvider));
+    if (isKeyForOther(entry)) return t.keyForOther(isolate(entry.newKeyFor));
     if (status === "set") return "";
   } else if (entry.keyAction === "remove") return t.keyRemoved;
   switch (status) {

@@ -1,11 +1,7 @@
 // The error of every failed call, made from a problem document (RFC 9457) where there is one.
 
-/**
- * One error in a request body; `pointer` is a JSON Pointer (RFC 6901).
- * @typedef {{pointer: string, code: string, detail: string}} Violation
- */
-
-/** @typedef {"unknown" | "nothing-changed"} Outcome */
+/** @typedef {import("./ai-config-types.js").Outcome} Outcome */
+/** @typedef {import("./ai-config-types.js").Violation} Violation */
 
 /**
  * The error of every failed call. `status` is the HTTP status, or 0 if there was no response.

@@ -1,8 +1,8 @@
 // All words of the page, in English, and how another language is chosen.
 
-/** @typedef {import("./ai-config-draft.js").KeyStatus} KeyStatus */
+/** @typedef {import("./ai-config-types.js").KeyStatus} KeyStatus */
 /** @typedef {import("./ai-config-notice.js").Operation} Operation */
-/** @typedef {import("./ai-config-error.js").Outcome} Outcome */
+/** @typedef {import("./ai-config-types.js").Outcome} Outcome */
 
 const en = {
   // The form
@@ -62,6 +62,7 @@ const en = {
     unset: "Not set",
     unreadable: "Needs re-entry",
     moved: "Needs re-entry",
+    copied: "New",
     removing: "Will be removed",
   },
   keyOptional: "Not needed for every provider",
@@ -73,6 +74,8 @@ const en = {
     `The stored key belongs to ${provider}. Enter a key for this provider.`,
   keyForOther: (/** @type {string} */ provider) => `The typed key is for ${provider}.`,
   keyTooLong: (/** @type {number} */ bytes) => `An API key has at most ${bytes} bytes.`,
+  keyUndecided: "Decide what happens to the stored key.",
+  optionsWrong: "Write one option on each line, such as “region = eu”.",
   keepKey: "Keep the key",
   keepKeyOf: (/** @type {string} */ name) => `Keep the key of ${name}`,
   cancel: "Cancel",

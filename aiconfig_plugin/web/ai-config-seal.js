@@ -2,12 +2,7 @@
 // (RFC 7516) with ECDH-ES in direct key agreement on P-256 (RFC 7518 section 4.6) and A256GCM.
 // WebCrypto needs a secure context: https, or a loopback address.
 
-/**
- * The response of `GET …/get/ai-model-config/encryption-key`.
- * @typedef {object} EncryptionKeyDocument
- * @property {{kty: string, crv: string, x: string, y: string, kid: string}[]} keys
- * @property {string} apv identifies the user; an input of the key derivation
- */
+/** @typedef {import("./ai-config-types.js").EncryptionKeyDocument} EncryptionKeyDocument */
 
 export const MAX_API_KEY_BYTES = 4096;
 

@@ -1,48 +1,37 @@
 // Types of ai-config.js. A test compares them with those of the modules.
 
-export type KeyState = "set" | "unset" | "unreadable";
+import type {
+  AIConfig,
+  CallOptions,
+  Catalog,
+  EncryptionKeyDocument,
+  Identity,
+  Include,
+  Outcome,
+  Verification,
+  Violation,
+  WriteOptions,
+} from "./ai-config-types.js";
 
-/** Provider, type, model and label identify an entry. */
-export interface ModelEntry {
-  provider: string;
-  type: string;
-  model: string;
-  isPaid: boolean;
-  /** The user's name for the entry. */
-  label?: string;
-  /** Absent means true. */
-  enabled?: boolean;
-  /** Where the provider is reached. */
-  baseUrl?: string;
-  /** Further parameters of calls. */
-  options?: Record<string, string | number | boolean>;
-  /** In an update: absent keeps the stored key, null removes it, a string replaces it. */
-  apiKeyEncrypted?: string | null;
-  /** In responses only. */
-  keyState?: KeyState;
-}
-
-export interface AIConfig {
-  /** In the user's order of preference. */
-  models: ModelEntry[];
-  system_prompt: string;
-}
-
-export interface EncryptionKeyDocument {
-  keys: { kty: string; crv: string; x: string; y: string; kid: string }[];
-  /** Identifies the user. */
-  apv: string;
-}
-
-/** One error in a request body; `pointer` is a JSON Pointer (RFC 6901). */
-export interface Violation {
-  pointer: string;
-  code: string;
-  detail: string;
-}
-
-/** Whether a write may have been stored although the call failed. */
-export type Outcome = "unknown" | "nothing-changed";
+export type {
+  AIConfig,
+  CallOptions,
+  Catalog,
+  EncryptionKeyDocument,
+  Identity,
+  Include,
+  KeyResult,
+  KeyState,
+  KeyUse,
+  ModelEntry,
+  OfferedModel,
+  OfferedProvider,
+  OptionValue,
+  Outcome,
+  Verification,
+  Violation,
+  WriteOptions,
+} from "./ai-config-types.js";
 
 export class AIConfigError extends Error {
   /** Of the problem document, or `network-error`, `timeout`, `token-unavailable`, … */
@@ -82,16 +71,6 @@ export function sealApiKey(
   entry?: { provider?: string },
 ): Promise<string>;
 
-export interface CallOptions {
-  /** Cancels the call. */
-  signal?: AbortSignal;
-}
-
-export interface WriteOptions extends CallOptions {
-  /** Replaces the remembered entity tag; `*` matches any, null makes the write unconditional. */
-  ifMatch?: string | null;
-}
-
 /** One user's configuration on the server. */
 export class AIConfigClient {
   /** The entity tag of the last known revision; sent with the next write as `If-Match`. */
@@ -105,11 +84,14 @@ export class AIConfigClient {
     /** Of a call, in milliseconds. */
     timeout?: number;
   });
-  get(options?: CallOptions & { include?: ("apiKeyEncrypted" | "keyState")[] }): Promise<AIConfig>;
+  get(options?: CallOptions & { include?: Include[] }): Promise<AIConfig>;
   create(body: AIConfig, options?: CallOptions): Promise<AIConfig>;
   update(body: AIConfig, options?: WriteOptions): Promise<AIConfig>;
   remove(options?: WriteOptions): Promise<void>;
   encryptionKey(options?: CallOptions): Promise<EncryptionKeyDocument>;
+  catalog(options?: CallOptions): Promise<Catalog>;
+  /** Ask the provider about the stored key of an entry, by a call that costs nothing. */
+  verify(entry: Identity, options?: CallOptions): Promise<Verification>;
 }
 
 /** Words of the page by their names in `ai-config-messages.js`; missing ones are English. */

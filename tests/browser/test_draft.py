@@ -10,6 +10,8 @@ from tests.browser.node import RunScript
 
 SUBMIT = """
 const drafts = await load("draft");
+const { submission: submit } = await load("submission");
+const { keyStatus } = await load("key");
 const draft = drafts.draftOf(given.saved);
 for (const [index, fields] of given.edits) {
   if (index === draft.models.length) draft.models.push(drafts.newEntry());
@@ -20,13 +22,13 @@ const name = ({ provider, model }) => `${provider}/${model}`;
 const current = given.current ?? given.saved;
 const dirty = drafts.isDirty(draft, given.saved);
 const lost = given.current ? drafts.rebase(draft, given.current) : [];
-const submission = await drafts.submission(draft, {
+const submission = await submit(draft, {
   seal: async (apiKey) => `sealed ${apiKey}`,
   stored: async () => ({
     models: current.models.map((entry) => ({ ...entry, apiKeyEncrypted: `stored ${name(entry)}` })),
   }),
 }).catch(({ code, errors }) => ({ code, errors }));
-const status = draft.models.map(drafts.keyStatus);
+const status = draft.models.map(keyStatus);
 return { ...submission, dirty, lost, status };
 """
 
@@ -61,7 +63,21 @@ def submit(node: RunScript, *edits: tuple[int, dict[str, Any] | None], **more: A
         ([(0, {"isPaid": True})], [KEPT, KEPT], ["set", "unset"]),
         # Another model of the same provider: the server cannot find the key by identity.
         ([(0, {"model": "gpt-5"})], ["stored OpenAI/gpt-4", KEPT], ["set", "unset"]),
-        ([(0, {"provider": "Mistral"})], [None, KEPT], ["unset", "unset"]),
+        (
+            [(0, {"provider": "Mistral", "keyAction": "remove"})],
+            [None, KEPT],
+            ["unset", "unset"],
+        ),
+        ([(0, {"enabled": False})], [KEPT, KEPT], ["set", "unset"]),
+        # The stored key of another entry.
+        ([(1, {"provider": "OpenAI", "keyFrom": OPENAI})], [KEPT, "stored OpenAI/gpt-4"], ["set", "set"]),
+        (
+            [(1, {"provider": "OpenAI", "keyFrom": {**OPENAI, "apiKeyEncrypted": "given"}})],
+            [KEPT, "given"],
+            ["set", "set"],
+        ),
+        # It is of no use for another provider.
+        ([(1, {"keyFrom": OPENAI})], [KEPT, KEPT], ["set", "unset"]),
         ([(0, {"provider": " OpenAI "})], [KEPT, KEPT], ["set", "unset"]),
         ([(0, {"keyAction": "remove"})], [None, KEPT], ["unset", "unset"]),
         (
@@ -89,6 +105,55 @@ def test_a_key_that_is_too_long_is_rejected(node: RunScript) -> None:
     assert [error["pointer"] for error in result["errors"]] == ["/models/1/apiKeyEncrypted"]
 
 
+@pytest.mark.parametrize(
+    "move",
+    [{"provider": "Mistral"}, {"baseUrl": "https://proxy.example/v1"}, {"baseUrl": "typo"}],
+)
+def test_a_stored_key_is_not_lost_without_a_decision(
+    node: RunScript, move: dict[str, str]
+) -> None:
+    undecided = submit(node, (0, move))
+    assert undecided["errors"][0]["code"] == "key-required"
+    assert undecided["errors"][0]["pointer"] == "/models/0/apiKeyEncrypted"
+    dropped = submit(node, (0, {**move, "keyAction": "remove"}))
+    assert dropped["body"]["models"][0]["apiKeyEncrypted"] is None
+    typed = submit(node, (0, {**move, "newKey": "sk-new"}))
+    assert typed["body"]["models"][0]["apiKeyEncrypted"] == "sealed sk-new"
+
+
+def test_another_path_of_the_same_endpoint_keeps_the_key(node: RunScript) -> None:
+    saved = {"models": [LOCAL], "system_prompt": ""}
+    result = submit(node, (0, {"baseUrl": "http://127.0.0.1:8000/v2"}), saved=saved)
+    assert "apiKeyEncrypted" not in result["body"]["models"][0]
+
+
+OPTIONS = {
+    "text": "eu west", "number": 3.5, "yes": True, "like-a-number": "3", "leading-zero": "007",
+    "like-true": "true", "blank": " a ", "lines": "a\nb", "equals": "a=b", "quoted": '"', "empty": "",
+}  # fmt: skip
+
+
+def test_options_survive_as_text(node: RunScript) -> None:
+    script = """
+const { formatOptions, parseOptions } = await load("options");
+return [formatOptions(given.options), parseOptions(formatOptions(given.options))];
+"""
+    text, parsed = node(script, options=OPTIONS)
+    assert parsed == OPTIONS
+    assert text.splitlines()[:4] == [
+        "text = eu west",
+        "number = 3.5",
+        "yes = true",
+        'like-a-number = "3"',
+    ]
+
+
+def test_a_line_without_a_name_is_no_option(node: RunScript) -> None:
+    result = submit(node, (0, {"options": "region = eu\nnonsense"}))
+    assert [error["pointer"] for error in result["errors"]] == ["/models/0/options"]
+    assert result["dirty"]
+
+
 def test_a_draft_is_rebased_on_what_was_saved_elsewhere(node: RunScript) -> None:
     renamed = (0, {"model": "gpt-5"})
     still_there = {"models": [OLLAMA, OPENAI], "system_prompt": ""}
@@ -105,7 +170,7 @@ def test_code_points_are_counted(node: RunScript) -> None:
     assert node('return (await load("draft")).codePoints("🔑é");') == 2
 
 
-def test_members_that_are_not_shown_are_sent_back(node: RunScript) -> None:
+def test_all_members_are_sent_back(node: RunScript) -> None:
     home = {**LOCAL, "label": "At home"}
     office = {**LOCAL, "label": "At the office"}
     saved = {"models": [home, office], "system_prompt": ""}
@@ -119,7 +184,7 @@ def test_the_label_is_part_of_the_identity(node: RunScript) -> None:
     saved = {"models": [LOCAL], "system_prompt": ""}
     other = {"models": [{**LOCAL, "label": "At the office"}], "system_prompt": ""}
     result = submit(node, saved=saved, current=other)
-    assert result["lost"] == ["vLLM · llama3"]
+    assert result["lost"] == ["vLLM · llama3 · At home"]
     assert result["body"]["models"][0]["apiKeyEncrypted"] is None
 
 
@@ -128,7 +193,8 @@ def changed(config: dict[str, Any], **members: Any) -> dict[str, Any]:
 
 
 IS_STORED = """
-const { draftOf, isStored, submission } = await load("draft");
+const { draftOf } = await load("draft");
+const { isStored, submission } = await load("submission");
 const sent = await submission(draftOf(given.sent), { seal: null, stored: null });
 return given.stored.map((config) => isStored(config, sent));
 """
@@ -153,6 +219,7 @@ def test_what_is_stored_is_compared_with_what_was_sent(node: RunScript) -> None:
 
 LINEAR = """
 const drafts = await load("draft");
+const { submission } = await load("submission");
 const { isolate } = await load("dom");
 const { AIConfigClient, sealApiKey } = await load("client");
 const curve = { name: "ECDH", namedCurve: "P-256" };
@@ -184,7 +251,7 @@ const work = {
   )),
   apv: (n) => sealApiKey({ keys: [jwk], apv: "A".repeat(n) }, "sk-demo"),
   dirty: (n) => drafts.isDirty(drafts.draftOf(config(n)), config(n)),
-  submission: (n) => drafts.submission(renamed(n), { seal: null, stored: async () => config(n) }),
+  submission: (n) => submission(renamed(n), { seal: null, stored: async () => config(n) }),
   rebase: (n) => drafts.rebase(renamed(n), config(n)),
 };
 const time = async (run, n) => {
