@@ -8,7 +8,13 @@ import { renderNotice } from "./ai-config-notice.js";
 /** @typedef {import("./ai-config-notice.js").Notice} Notice */
 /** @typedef {import("./ai-config-notice.js").Operation} Operation */
 
-const STYLE = new URL("./ai-config-settings.css", import.meta.url).href;
+// Spelled out, so that bundlers find them. The last has the exceptions, such as for printing.
+const STYLES = [
+  new URL("./ai-config-controls.css", import.meta.url),
+  new URL("./ai-config-entries.css", import.meta.url),
+  new URL("./ai-config-notices.css", import.meta.url),
+  new URL("./ai-config-settings.css", import.meta.url),
+];
 
 const PROVIDERS = [
   "Anthropic", "Azure OpenAI", "Cohere", "DeepSeek", "Google", "Groq", "Hugging Face", "Mistral",
@@ -63,9 +69,12 @@ export class SettingsView {
     const main = (this.#main = h("div", { class: "settings", lang: language, hidden: true }));
     main.append(this.#notice, this.#conflict, this.#loading, this.#form, this.#live, this.#dialog);
     // Hidden until styled, to avoid a flash; shown without its style if that fails to load.
-    const show = () => main.removeAttribute("hidden");
-    const style = h("link", { rel: "stylesheet", href: STYLE, load: show, error: show });
-    root.replaceChildren(style, main);
+    let missing = STYLES.length;
+    const loaded = () => main.toggleAttribute("hidden", (missing -= 1) > 0);
+    const links = STYLES.map(({ href }) =>
+      h("link", { rel: "stylesheet", href, load: loaded, error: loaded }),
+    );
+    root.replaceChildren(...links, main);
     this.setPhase("empty");
   }
 

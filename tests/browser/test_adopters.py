@@ -71,7 +71,8 @@ def bundle_esbuild(project: Path) -> Path:
     options = ("--bundle", "--format=esm", "--minify", "--outfile=dist/main.js")
     run(tool("node"), program, "adopter.ts", *options, cwd=project)
     # esbuild leaves "new URL(…, import.meta.url)" alone.
-    shutil.copy(WEB / "ai-config-settings.css", project / "dist")
+    for style in WEB.glob("*.css"):
+        shutil.copy(style, project / "dist")
     return project / "dist"
 
 
