@@ -127,5 +127,5 @@ export function codePoints(text) {
 export function canonical({ keyState, keyUse, offered, apiKeyEncrypted, options, ...members }) {
   const sorted = (/** @type {object} */ value) =>
     Object.entries(value).filter(([, member]) => member !== undefined).sort();
-  return JSON.stringify([sorted(members), options && sorted(options)]);
+  return JSON.stringify([sorted(members), options === undefined || (options && sorted(options))]);
 }

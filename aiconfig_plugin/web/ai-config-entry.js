@@ -211,7 +211,7 @@ export class EntryView {
       if (status === "set") {
         actions.push(act(t.replaceKey, t.replaceKeyOf(name), () => this.#act("replace")));
       }
-      if (status === "set" || status === "unreadable") {
+      if (status !== "unset" && entry.keyAction !== "remove") {
         actions.push(act(t.removeKey, t.removeKeyOf(name), () => this.#act("remove")));
       }
     }

@@ -38,7 +38,7 @@ class ShortTimeoutRepository(MongoRepository):
 @pytest.fixture(scope="package")
 def demo_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoServers]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("aiconfig_plugin.plugin.MongoRepository", ShortTimeoutRepository)
+        patch.setattr("aiconfig_plugin.composition.MongoRepository", ShortTimeoutRepository)
         servers = DemoServers(tmp_path_factory.mktemp("servers"))
         yield servers
         servers.close()

@@ -70,14 +70,16 @@ def submit(node: RunScript, *edits: tuple[int, dict[str, Any] | None], **more: A
         ),
         ([(0, {"enabled": False})], [KEPT, KEPT], ["set", "unset"]),
         # The stored key of another entry.
-        ([(1, {"provider": "OpenAI", "keyFrom": OPENAI})], [KEPT, "stored OpenAI/gpt-4"], ["set", "set"]),
+        (
+            [(1, {"provider": "OpenAI", "keyFrom": OPENAI})],
+            [KEPT, "stored OpenAI/gpt-4"],
+            ["set", "set"],
+        ),
         (
             [(1, {"provider": "OpenAI", "keyFrom": {**OPENAI, "apiKeyEncrypted": "given"}})],
             [KEPT, "given"],
             ["set", "set"],
         ),
-        # It is of no use for another provider.
-        ([(1, {"keyFrom": OPENAI})], [KEPT, KEPT], ["set", "unset"]),
         ([(0, {"provider": " OpenAI "})], [KEPT, KEPT], ["set", "unset"]),
         ([(0, {"keyAction": "remove"})], [None, KEPT], ["unset", "unset"]),
         (
@@ -105,13 +107,17 @@ def test_a_key_that_is_too_long_is_rejected(node: RunScript) -> None:
     assert [error["pointer"] for error in result["errors"]] == ["/models/1/apiKeyEncrypted"]
 
 
+def test_the_key_of_another_entry_is_of_no_use_for_another_provider(node: RunScript) -> None:
+    result = submit(node, (1, {"keyFrom": OPENAI}))
+    assert "apiKeyEncrypted" not in result["body"]["models"][1]
+    assert not result["dirty"]
+
+
 @pytest.mark.parametrize(
     "move",
     [{"provider": "Mistral"}, {"baseUrl": "https://proxy.example/v1"}, {"baseUrl": "typo"}],
 )
-def test_a_stored_key_is_not_lost_without_a_decision(
-    node: RunScript, move: dict[str, str]
-) -> None:
+def test_a_stored_key_is_not_lost_without_a_decision(node: RunScript, move: dict[str, str]) -> None:
     undecided = submit(node, (0, move))
     assert undecided["errors"][0]["code"] == "key-required"
     assert undecided["errors"][0]["pointer"] == "/models/0/apiKeyEncrypted"
@@ -129,7 +135,8 @@ def test_another_path_of_the_same_endpoint_keeps_the_key(node: RunScript) -> Non
 
 OPTIONS = {
     "text": "eu west", "number": 3.5, "yes": True, "like-a-number": "3", "leading-zero": "007",
-    "like-true": "true", "blank": " a ", "lines": "a\nb", "equals": "a=b", "quoted": '"', "empty": "",
+    "like-true": "true", "blank": " a ", "lines": "a\nb", "equals": "a=b", "quoted": '"',
+    "empty": "",
 }  # fmt: skip
 
 

@@ -89,7 +89,7 @@ def test_names_do_not_change_the_direction_of_what_is_around_them(element: Eleme
     element.connect()
     parts = element.entry().get_by_role("heading").locator("bdi").all_text_contents()
     assert parts == ["OpenAI", f"gpt{RLO}4"]
-    element.fill(Provider="Mistral")
+    element.prompt.fill("Be verbose.")
     element.store({**GPT, "provider": f"Open{RLO}AI"}, prompt="From elsewhere.")
     element.button("Save changes").click()
     theirs = element.page.locator(".version").nth(1).locator("li bdi")

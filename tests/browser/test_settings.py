@@ -123,6 +123,9 @@ def test_a_key_does_not_go_along_to_another_provider(alice: User) -> None:
     alice.fill(1, Provider="OpenAI")
     expect(key_badge(alice)).to_have_text("Set")
     alice.fill(1, Provider="Mistral")
+    alice.button("Save changes").click()
+    expect(alice.alert).to_contain_text("One field needs your attention")
+    alice.button("Remove the key of Mistral · gpt-4").click()
     alice.save()
     expect(key_badge(alice)).to_have_text("Not set")
 
