@@ -5,14 +5,14 @@ import { AIConfigError, isObject, problemError } from "./ai-config-error.js";
 export { AIConfigError, isAIConfigError } from "./ai-config-error.js";
 export { MAX_API_KEY_BYTES, sealApiKey } from "./ai-config-seal.js";
 
-/** @typedef {import("./ai-config-types.js").AIConfig} AIConfig */
-/** @typedef {import("./ai-config-types.js").CallOptions} CallOptions */
-/** @typedef {import("./ai-config-types.js").Catalog} Catalog */
-/** @typedef {import("./ai-config-types.js").EncryptionKeyDocument} EncryptionKeyDocument */
-/** @typedef {import("./ai-config-types.js").Identity} Identity */
-/** @typedef {import("./ai-config-types.js").Include} Include */
-/** @typedef {import("./ai-config-types.js").Verification} Verification */
-/** @typedef {import("./ai-config-types.js").WriteOptions} WriteOptions */
+/** @typedef {import("./ai-config-types.d.ts").AIConfig} AIConfig */
+/** @typedef {import("./ai-config-types.d.ts").CallOptions} CallOptions */
+/** @typedef {import("./ai-config-types.d.ts").Catalog} Catalog */
+/** @typedef {import("./ai-config-types.d.ts").EncryptionKeyDocument} EncryptionKeyDocument */
+/** @typedef {import("./ai-config-types.d.ts").Identity} Identity */
+/** @typedef {import("./ai-config-types.d.ts").Include} Include */
+/** @typedef {import("./ai-config-types.d.ts").Verification} Verification */
+/** @typedef {import("./ai-config-types.d.ts").WriteOptions} WriteOptions */
 /** @typedef {{status: number, headers: Headers, text: string}} Reply */
 
 /**

@@ -5,9 +5,9 @@ import { draftOf, nameOf, rebase } from "./ai-config-draft.js";
 import { keyStatus, typedKey } from "./ai-config-key.js";
 import { t } from "./ai-config-messages.js";
 
-/** @typedef {import("./ai-config-types.js").AIConfig} AIConfig */
+/** @typedef {import("./ai-config-types.d.ts").AIConfig} AIConfig */
 /** @typedef {import("./ai-config-connection.js").Stored} Stored */
-/** @typedef {import("./ai-config-types.js").Draft} Draft */
+/** @typedef {import("./ai-config-types.d.ts").Draft} Draft */
 /** @typedef {import("./ai-config-view.js").SettingsView} SettingsView */
 
 /**

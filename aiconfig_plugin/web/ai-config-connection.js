@@ -5,14 +5,14 @@ import { sealApiKey } from "./ai-config-seal.js";
 import { rebase } from "./ai-config-draft.js";
 import { isStored, submission } from "./ai-config-submission.js";
 
-/** @typedef {import("./ai-config-types.js").AIConfig} AIConfig */
+/** @typedef {import("./ai-config-types.d.ts").AIConfig} AIConfig */
 /** @typedef {import("./ai-config-client.js").AIConfigClient} AIConfigClient */
-/** @typedef {import("./ai-config-types.js").Catalog} Catalog */
-/** @typedef {import("./ai-config-types.js").Include} Include */
-/** @typedef {import("./ai-config-types.js").ModelEntry} ModelEntry */
-/** @typedef {import("./ai-config-types.js").Draft} Draft */
-/** @typedef {import("./ai-config-types.js").Submission} Submission */
-/** @typedef {import("./ai-config-types.js").EncryptionKeyDocument} EncryptionKeyDocument */
+/** @typedef {import("./ai-config-types.d.ts").Catalog} Catalog */
+/** @typedef {import("./ai-config-types.d.ts").Include} Include */
+/** @typedef {import("./ai-config-types.d.ts").ModelEntry} ModelEntry */
+/** @typedef {import("./ai-config-types.d.ts").Draft} Draft */
+/** @typedef {import("./ai-config-types.d.ts").Submission} Submission */
+/** @typedef {import("./ai-config-types.d.ts").EncryptionKeyDocument} EncryptionKeyDocument */
 
 /**
  * The stored configuration with its key states and its entity tag; null if there is none.

@@ -3,11 +3,11 @@
 import { identity, keyOperation, keyStatus, typedKey } from "./ai-config-key.js";
 import { formatOptions, parseOptions } from "./ai-config-options.js";
 
-/** @typedef {import("./ai-config-types.js").AIConfig} AIConfig */
-/** @typedef {import("./ai-config-types.js").Draft} Draft */
-/** @typedef {import("./ai-config-types.js").DraftEntry} DraftEntry */
-/** @typedef {import("./ai-config-types.js").ModelEntry} ModelEntry */
-/** @typedef {import("./ai-config-types.js").OptionValue} OptionValue */
+/** @typedef {import("./ai-config-types.d.ts").AIConfig} AIConfig */
+/** @typedef {import("./ai-config-types.d.ts").Draft} Draft */
+/** @typedef {import("./ai-config-types.d.ts").DraftEntry} DraftEntry */
+/** @typedef {import("./ai-config-types.d.ts").ModelEntry} ModelEntry */
+/** @typedef {import("./ai-config-types.d.ts").OptionValue} OptionValue */
 
 /** In code points, as on the server. */
 export const MAX_PROMPT = 32768;

@@ -5,8 +5,8 @@ import { nameOf } from "./ai-config-draft.js";
 import { destinationOf, isKeyForOther, keyStatus, showsKeyField } from "./ai-config-key.js";
 import { t } from "./ai-config-messages.js";
 
-/** @typedef {import("./ai-config-types.js").DraftEntry} DraftEntry */
-/** @typedef {import("./ai-config-types.js").KeyStatus} KeyStatus */
+/** @typedef {import("./ai-config-types.d.ts").DraftEntry} DraftEntry */
+/** @typedef {import("./ai-config-types.d.ts").KeyStatus} KeyStatus */
 
 /** @typedef {{changed: () => void, move: (by: -1 | 1) => void, remove: () => void}} Callbacks */
 

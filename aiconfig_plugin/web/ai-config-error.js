@@ -1,7 +1,7 @@
 // The error of every failed call, made from a problem document (RFC 9457) where there is one.
 
-/** @typedef {import("./ai-config-types.js").Outcome} Outcome */
-/** @typedef {import("./ai-config-types.js").Violation} Violation */
+/** @typedef {import("./ai-config-types.d.ts").Outcome} Outcome */
+/** @typedef {import("./ai-config-types.d.ts").Violation} Violation */
 
 /**
  * The error of every failed call. `status` is the HTTP status, or 0 if there was no response.

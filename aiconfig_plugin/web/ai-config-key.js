@@ -1,9 +1,9 @@
 // The rules of an entry's key: what is shown of it, and what saving does to it. Uses no DOM.
 
-/** @typedef {import("./ai-config-types.js").DraftEntry} DraftEntry */
-/** @typedef {import("./ai-config-types.js").Identity} Identity */
-/** @typedef {import("./ai-config-types.js").KeyOperation} KeyOperation */
-/** @typedef {import("./ai-config-types.js").KeyStatus} KeyStatus */
+/** @typedef {import("./ai-config-types.d.ts").DraftEntry} DraftEntry */
+/** @typedef {import("./ai-config-types.d.ts").Identity} Identity */
+/** @typedef {import("./ai-config-types.d.ts").KeyOperation} KeyOperation */
+/** @typedef {import("./ai-config-types.d.ts").KeyStatus} KeyStatus */
 
 /** @param {Identity} entry */
 export function identity({ provider, type, model, label }) {

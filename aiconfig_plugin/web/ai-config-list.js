@@ -4,7 +4,7 @@ import { MAX_MODELS, nameOf, newEntry } from "./ai-config-draft.js";
 import { EntryView } from "./ai-config-entry.js";
 import { t } from "./ai-config-messages.js";
 
-/** @typedef {import("./ai-config-types.js").DraftEntry} DraftEntry */
+/** @typedef {import("./ai-config-types.d.ts").DraftEntry} DraftEntry */
 /** @typedef {import("./ai-config-view.js").SettingsView} SettingsView */
 
 export class EntryList {

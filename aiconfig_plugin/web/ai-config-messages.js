@@ -1,8 +1,8 @@
 // All words of the page, in English, and how another language is chosen.
 
-/** @typedef {import("./ai-config-types.js").KeyStatus} KeyStatus */
+/** @typedef {import("./ai-config-types.d.ts").KeyStatus} KeyStatus */
 /** @typedef {import("./ai-config-notice.js").Operation} Operation */
-/** @typedef {import("./ai-config-types.js").Outcome} Outcome */
+/** @typedef {import("./ai-config-types.d.ts").Outcome} Outcome */
 
 const en = {
   // The form

@@ -1,7 +1,7 @@
 // The options of an entry as text: a line for each, such as "region = eu". Uses no DOM.
 // What reads as a number, true or false is one; as a string it stands in quotation marks.
 
-/** @typedef {import("./ai-config-types.js").OptionValue} OptionValue */
+/** @typedef {import("./ai-config-types.d.ts").OptionValue} OptionValue */
 
 /** @param {Record<string, OptionValue>} [options] */
 export function formatOptions(options = {}) {

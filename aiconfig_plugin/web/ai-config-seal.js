@@ -2,7 +2,7 @@
 // (RFC 7516) with ECDH-ES in direct key agreement on P-256 (RFC 7518 section 4.6) and A256GCM.
 // WebCrypto needs a secure context: https, or a loopback address.
 
-/** @typedef {import("./ai-config-types.js").EncryptionKeyDocument} EncryptionKeyDocument */
+/** @typedef {import("./ai-config-types.d.ts").EncryptionKeyDocument} EncryptionKeyDocument */
 
 export const MAX_API_KEY_BYTES = 4096;
 

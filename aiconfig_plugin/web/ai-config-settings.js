@@ -24,7 +24,7 @@ import { SettingsView } from "./ai-config-view.js";
 import { showViolations } from "./ai-config-violations.js";
 
 /** @typedef {import("./ai-config-connection.js").Stored} Stored */
-/** @typedef {import("./ai-config-types.js").Draft} Draft */
+/** @typedef {import("./ai-config-types.d.ts").Draft} Draft */
 /** @typedef {import("./ai-config-notice.js").Operation} Operation */
 /** @typedef {import("./ai-config-operations.js").Result} Result */
 

@@ -7,10 +7,10 @@ import { t } from "./ai-config-messages.js";
 import { parseOptions } from "./ai-config-options.js";
 import { MAX_API_KEY_BYTES } from "./ai-config-seal.js";
 
-/** @typedef {import("./ai-config-types.js").AIConfig} AIConfig */
-/** @typedef {import("./ai-config-types.js").Draft} Draft */
-/** @typedef {import("./ai-config-types.js").DraftEntry} DraftEntry */
-/** @typedef {import("./ai-config-types.js").Submission} Submission */
+/** @typedef {import("./ai-config-types.d.ts").AIConfig} AIConfig */
+/** @typedef {import("./ai-config-types.d.ts").Draft} Draft */
+/** @typedef {import("./ai-config-types.d.ts").DraftEntry} DraftEntry */
+/** @typedef {import("./ai-config-types.d.ts").Submission} Submission */
 
 /**
  * Return the request body and, for each entry, the key state after it has been stored.

@@ -3,7 +3,7 @@
 import { t } from "./ai-config-messages.js";
 
 /** @typedef {import("./ai-config-dom.js").Field} Field */
-/** @typedef {import("./ai-config-types.js").Violation} Violation */
+/** @typedef {import("./ai-config-types.d.ts").Violation} Violation */
 /** @typedef {import("./ai-config-list.js").EntryList} EntryList */
 /** @typedef {import("./ai-config-view.js").SettingsView} SettingsView */
 

@@ -11,7 +11,7 @@ import type {
   Verification,
   Violation,
   WriteOptions,
-} from "./ai-config-types.js";
+} from "./ai-config-types.d.ts";
 
 export type {
   AIConfig,
@@ -31,7 +31,7 @@ export type {
   Verification,
   Violation,
   WriteOptions,
-} from "./ai-config-types.js";
+} from "./ai-config-types.d.ts";
 
 export class AIConfigError extends Error {
   /** Of the problem document, or `network-error`, `timeout`, `token-unavailable`, … */
