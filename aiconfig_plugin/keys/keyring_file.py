@@ -10,6 +10,7 @@ import fcntl
 import json
 import os
 import secrets
+import stat
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
@@ -138,9 +139,11 @@ def _locked_update(path: Path) -> Iterator[list[JWK]]:
                 yield keys
                 _write(file, keys)
             load_keyring(draft)
-            owner = os.stat(target)
-            if (owner.st_uid, owner.st_gid) != (os.geteuid(), os.getegid()):
-                os.chown(draft, owner.st_uid, owner.st_gid)
+            # Its readers may be a group, as those of a file that belongs to root.
+            access = os.stat(target)
+            if (access.st_uid, access.st_gid) != (os.geteuid(), os.getegid()):
+                os.chown(draft, access.st_uid, access.st_gid)
+            os.chmod(draft, stat.S_IMODE(access.st_mode))
             os.replace(draft, target)
         finally:
             _unlink(draft)

@@ -59,7 +59,7 @@ class Settings:
         one_of(MongoDBDriver),
     )
     keyring: str | os.PathLike[str] | None = setting(
-        None, "Path of the keyring, a JWK Set file of mode 0600 or stricter."
+        None, "Path of the keyring, a JWK Set in a private file."
     )
     issuer: str | None = setting(
         None, "Issuer identifier of the authorization server (RFC 8414 section 2).", URL
@@ -83,7 +83,7 @@ class Settings:
         one_of(ClientAuthMethod),
     )
     client_key: str | os.PathLike[str] | None = setting(
-        None, "Path of the private key for `private_key_jwt`: a JWK or PEM, mode 0600 or stricter."
+        None, "Path of the private key for `private_key_jwt`: a JWK or PEM in a private file."
     )
     ca_file: str | os.PathLike[str] | None = setting(
         None,
@@ -143,8 +143,7 @@ class Settings:
         None, "Path of the catalogue, a JSON file of what users may configure."
     )
     shared_keys: str | os.PathLike[str] | None = setting(
-        None,
-        "Path of the operator's own API keys by provider, a JSON file of mode 0600 or stricter.",
+        None, "Path of the operator's own API keys by provider, a private JSON file."
     )
     prefix: str = setting("/api/v1", "Path prefix of all routes.", PATH, empty=True)
     cors_origins: Collection[str] = setting(

@@ -132,7 +132,7 @@ def test_a_key_that_cannot_sign_stops_the_start_and_is_not_shown(tmp_path: Path,
         assert caught.value.detail.endswith(": not UTF-8 text.")
 
 
-@pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o666])
+@pytest.mark.parametrize("mode", [0o644, 0o604, 0o620, 0o666])
 def test_a_key_that_others_may_read_is_refused(tmp_path: Path, mode: int) -> None:
     path = write(tmp_path / "key", EC.as_dict(private=True), mode)
     with pytest.raises(ConfigurationError, match=f"mode {mode:04o}"):

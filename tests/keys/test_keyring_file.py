@@ -67,10 +67,19 @@ def test_what_is_made_and_changed_stays_private(umask: None, tmp_path: Path) -> 
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_stricter_mode_is_not_widened_to_others(keyring: Path) -> None:
+def test_a_stricter_mode_stays(keyring: Path) -> None:
     keyring.chmod(0o400)
     turn(keyring)
-    assert mode_of(keyring) & 0o077 == 0
+    assert mode_of(keyring) == 0o400
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has a file that a group may read")
+def test_a_file_of_root_stays_readable_for_its_group(keyring: Path) -> None:
+    os.chown(keyring, 0, 54321)
+    keyring.chmod(0o640)
+    turn(keyring)
+    status = keyring.stat()
+    assert (status.st_uid, status.st_gid, mode_of(keyring)) == (0, 54321, 0o640)
 
 
 def test_a_keyring_is_never_overwritten_by_a_new_one(keyring: Path) -> None:
