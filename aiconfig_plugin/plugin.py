@@ -15,7 +15,7 @@ from tornado.web import Application
 
 from aiconfig_plugin.access import IntrospectionAuthenticator
 from aiconfig_plugin.base_url import BaseURL, Origins
-from aiconfig_plugin.composition import Reloader, open_repository, open_service
+from aiconfig_plugin.composition import Reloader, open_service, open_stores
 from aiconfig_plugin.domain import (
     Authenticator,
     Filters,
@@ -61,7 +61,7 @@ class AIConfigPlugin:
     Makes no connection and needs no event loop before :meth:`start`, so the host may fork.
     ``async with`` starts and closes it.
     Raises :class:`~aiconfig_plugin.errors.ConfigurationError` for settings or a keyring that
-    cannot work.
+    cannot work, and TypeError for a ``database`` of another type.
     """
 
     def __init__(
@@ -72,12 +72,9 @@ class AIConfigPlugin:
         repository: Repository | None = None,
         authenticate: Authenticator | None = None,
     ) -> None:
-        if database is not None and repository is not None:
-            raise TypeError("AIConfigPlugin() takes either database= or repository=")
         self.settings = settings = settings or Settings.from_env()
-        if repository is None:
-            repository = open_repository(settings, database)
-        self._repository = repository
+        self._stores = open_stores(settings, database=database, repository=repository)
+        self._repository = self._stores.repository
         self._introspection: IntrospectionAuthenticator | None = None
         if authenticate is None:
             authenticate = self._introspection = IntrospectionAuthenticator(settings)
@@ -134,8 +131,8 @@ class AIConfigPlugin:
         database. What was opened is closed then.
         """
         async with AsyncExitStack() as opened:
-            opened.push_async_callback(self._repository.close)
-            await self._repository.start()
+            opened.push_async_callback(self._stores.close)
+            await self._stores.start()
             await self._verify_keyring()
             if self._introspection is not None:
                 opened.push_async_callback(self._introspection.close)

@@ -6,7 +6,14 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
-from aiconfig_plugin.domain import AIConfig, Owner, Replaced, Rewrapping, StoredConfig
+from aiconfig_plugin.domain import (
+    AIConfig,
+    Owner,
+    Replaced,
+    Repository,
+    Rewrapping,
+    StoredConfig,
+)
 from aiconfig_plugin.errors import ConfigExists, ConfigNotFound, RevisionMismatch
 
 
@@ -97,3 +104,19 @@ class InMemoryRepository:
         if if_match is not None and current.revision not in if_match:
             raise RevisionMismatch
         return current
+
+
+class InMemoryStores:
+    """:class:`~aiconfig_plugin.domain.ports.Stores` around a repository of any kind.
+
+    All but the repository is kept in memory, and known to this process alone.
+    """
+
+    def __init__(self, repository: Repository) -> None:
+        self.repository = repository
+
+    async def start(self) -> None:
+        await self.repository.start()
+
+    async def close(self) -> None:
+        await self.repository.close()

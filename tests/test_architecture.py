@@ -33,7 +33,7 @@ MAY_IMPORT: Mapping[str, Set[str]] = {
     **dict.fromkeys(ADAPTERS, BELOW | {"domain"}),
     "client": frozenset({"domain"}),
     "testing": frozenset({"errors", "domain"}),
-    "composition": BELOW | ADAPTERS | {"domain"},
+    "composition": BELOW | ADAPTERS | {"domain", "testing"},
     "plugin": BELOW | ADAPTERS | {"domain", "composition"},
     "__init__": BELOW | {"domain", "plugin"},
     "demo": BELOW | {"domain", "keys", "plugin", "__init__"},
@@ -197,7 +197,7 @@ def test_a_file_can_be_read_in_one_sitting(file: Path) -> None:
 @pytest.mark.parametrize(
     ("path", "source", "finds"),
     [
-        ("keys/extra.py", "from aiconfig_plugin.store import MongoRepository\n", "imports store"),
+        ("keys/extra.py", "from aiconfig_plugin.store import MongoStores\n", "imports store"),
         ("domain/extra.py", "from aiconfig_plugin.keys import Vault\n", "imports keys"),
         ("http/extra.py", "import aiconfig_plugin.domain.service\n", "past the door of domain"),
         ("cli/extra.py", "from aiconfig_plugin.keys import vault\n", "past the door of keys"),

@@ -5,10 +5,14 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from motor.motor_asyncio import AsyncIOMotorClient
+from motor.motor_tornado import MotorClient
+from pymongo import AsyncMongoClient, MongoClient
 from tornado.httpclient import AsyncHTTPClient
 from tornado.httpserver import HTTPServer
 from tornado.httputil import HTTPHeaders, HTTPServerRequest, RequestStartLine
@@ -68,6 +72,34 @@ async def test_it_runs_on_a_given_repository_and_closes_it(settings: Settings) -
 def test_a_database_and_a_repository_exclude_each_other(settings: Settings) -> None:
     with pytest.raises(TypeError, match="either database= or repository="):
         make(settings, database=object())
+
+
+@pytest.mark.parametrize(
+    "open_database",
+    [
+        lambda: object(),
+        lambda: "mongodb://127.0.0.1/aiconfig",
+        lambda: MongoClient("mongodb://127.0.0.1:1", connect=False)["aiconfig"],
+        lambda: AsyncMongoClient("mongodb://127.0.0.1:1", connect=False),
+        lambda: AsyncMongoClient("mongodb://127.0.0.1:1", connect=False)["aiconfig"]["configs"],
+    ],
+)
+def test_a_database_of_a_wrong_type_is_refused_by_name(
+    settings: Settings, open_database: Callable[[], Any]
+) -> None:
+    given = open_database()
+    with pytest.raises(TypeError, match="^database must be") as refused:
+        make(settings, repository=None, database=given)
+    assert f"{type(given).__module__}.{type(given).__qualname__}" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "client", [AsyncMongoClient, AsyncIOMotorClient, MotorClient], ids=lambda kind: kind.__name__
+)
+async def test_a_database_of_each_asynchronous_driver_is_taken(
+    settings: Settings, client: Any
+) -> None:
+    make(settings, repository=None, database=client("mongodb://127.0.0.1:1", connect=False)["a"])
 
 
 def test_without_any_the_setting_is_named(settings: Settings) -> None:

@@ -15,7 +15,7 @@ import click
 import httpx2
 
 from aiconfig_plugin.client import seal
-from aiconfig_plugin.composition import open_repository, open_vault
+from aiconfig_plugin.composition import open_stores, open_vault
 from aiconfig_plugin.domain import count_others, record_audit, rotate
 from aiconfig_plugin.errors import ConfigurationError, KeyInUse
 from aiconfig_plugin.keys import (
@@ -87,7 +87,7 @@ def _retire(file: Path, kid: str | None) -> None:
 
 
 async def _counts() -> Mapping[str, int]:
-    repository = open_repository(Settings.from_env())
+    repository = open_stores(Settings.from_env()).repository
     try:
         await repository.start()
         return await repository.count_by_kid()
@@ -180,7 +180,7 @@ def rotate_command(dry_run: bool) -> int:
 
 async def _rotate(*, dry_run: bool) -> int:
     settings = Settings.from_env()
-    vault, repository = open_vault(settings), open_repository(settings)
+    vault, repository = open_vault(settings), open_stores(settings).repository
     try:
         await repository.start()
         if dry_run:

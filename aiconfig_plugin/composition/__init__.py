@@ -2,10 +2,17 @@
 
 from aiconfig_plugin.composition.opening import (
     open_policy,
-    open_repository,
     open_service,
     open_vault,
 )
 from aiconfig_plugin.composition.reloading import Reloader
+from aiconfig_plugin.composition.stores import open_mongo_stores, open_stores
 
-__all__ = ["Reloader", "open_policy", "open_repository", "open_service", "open_vault"]
+__all__ = [
+    "Reloader",
+    "open_mongo_stores",
+    "open_policy",
+    "open_service",
+    "open_stores",
+    "open_vault",
+]

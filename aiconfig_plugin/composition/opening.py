@@ -16,7 +16,6 @@ from aiconfig_plugin.errors import ConfigurationError
 from aiconfig_plugin.keys import Keyring, Vault, parse_keyring
 from aiconfig_plugin.private_file import read_file, read_private_file
 from aiconfig_plugin.settings import Settings, variable
-from aiconfig_plugin.store import MongoRepository
 
 T = TypeVar("T")
 
@@ -24,19 +23,6 @@ T = TypeVar("T")
 def open_vault(settings: Settings) -> Vault:
     """Return the vault with the keyring of the settings."""
     return _vault(settings, _keyring(settings))
-
-
-def open_repository(settings: Settings, database: Any = None) -> Repository:
-    """Return the repository over the host's database, or over the one of the settings."""
-    if database is not None:
-        return MongoRepository(database)
-    if not settings.mongodb_uri:
-        raise ConfigurationError(
-            f"{variable('mongodb_uri')} is not set: set it, or pass database= or repository=."
-        )
-    return MongoRepository.connect(
-        settings.mongodb_uri, settings.mongodb_database, driver=settings.mongodb_driver
-    )
 
 
 def open_policy(settings: Settings, origins: Origins) -> Policy:

@@ -35,6 +35,7 @@ from aiconfig_plugin.domain.ports import (
     Repository,
     Rewrapping,
     StoredConfig,
+    Stores,
 )
 from aiconfig_plugin.domain.rotation import (
     Rotation,
@@ -77,6 +78,7 @@ __all__ = [
     "Rotation",
     "SecretStr",
     "StoredConfig",
+    "Stores",
     "StoredKey",
     "Submission",
     "SubmittedEntry",

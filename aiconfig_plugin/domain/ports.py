@@ -109,6 +109,20 @@ class Repository(Protocol):
         """
 
 
+class Stores(Protocol):
+    """All that a gateway keeps, which is opened and closed together."""
+
+    @property
+    def repository(self) -> Repository:
+        """The configurations; its own ``start`` and ``close`` are those of all."""
+
+    async def start(self) -> None:
+        """Reach the store, as :meth:`Repository.start` does."""
+
+    async def close(self) -> None:
+        """Let go of what :meth:`start` opened, and of nothing that the host owns."""
+
+
 class KeyVault(Protocol):
     """Turns what a client sends into what is stored, and what is stored into the API key."""
 

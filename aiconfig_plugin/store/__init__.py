@@ -1,11 +1,13 @@
 """Configurations in MongoDB. Knows Motor and PyMongo."""
 
+from aiconfig_plugin.store.connection import Address
 from aiconfig_plugin.store.documents import COLLECTION, owner_id, to_document
-from aiconfig_plugin.store.repository import MongoRepository
+from aiconfig_plugin.store.stores import MongoStores
 
 __all__ = [
     "COLLECTION",
-    "MongoRepository",
+    "Address",
+    "MongoStores",
     "owner_id",
     "to_document",
 ]

@@ -8,7 +8,7 @@ lets the database compare what ``baseUrl`` leads to; it is never read back.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 from aiconfig_plugin.base_url import BaseURL
 from aiconfig_plugin.domain import (
@@ -19,11 +19,9 @@ from aiconfig_plugin.domain import (
     Owner,
     StoredKey,
 )
-
-Document: TypeAlias = dict[str, Any]
+from aiconfig_plugin.store.collections import CollectionSpec, Document, Index
 
 COLLECTION: Final = "ai_model_configs"
-
 
 _IDENTITY: Final = ("provider", "type", "model", "label")
 
@@ -78,11 +76,12 @@ VALIDATOR: Final[Document] = {
         }
     )
 }
-COLLECTION_OPTIONS: Final[Document] = {
-    "validator": VALIDATOR,
-    "validationLevel": "strict",
-    "validationAction": "error",
-}
+CONFIGS: Final = CollectionSpec(
+    COLLECTION,
+    VALIDATOR,
+    # Finds what a key still wraps, in the order in which a rotation goes through it.
+    indexes=(Index({"models.key.kid": 1, "_id": 1}),),
+)
 
 
 def owner_id(owner: Owner) -> str:

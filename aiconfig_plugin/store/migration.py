@@ -1,43 +1,131 @@
-"""Brings the collection of the configurations up to date: its validator."""
+"""Brings collections up to date with what is declared of them, and changes only what differs."""
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from pymongo.errors import OperationFailure
 
-from aiconfig_plugin.store.documents import COLLECTION, COLLECTION_OPTIONS, Document
+from aiconfig_plugin.errors import ConfigurationError
+from aiconfig_plugin.store.collections import CollectionSpec, Document
+from aiconfig_plugin.store.operation import SCAN_TIMEOUT, store_operation
+
+logger = logging.getLogger("aiconfig_plugin")
 
 # https://github.com/mongodb/mongo/blob/master/src/mongo/base/error_codes.yml
+_UNAUTHORIZED: Final = 13
 _NAMESPACE_EXISTS: Final = 48
 
+_STRICT: Final = {"validationLevel": "strict", "validationAction": "error"}
+_MAJORITY: Final = {"w": "majority"}
 
-async def migrate(database: Any) -> None:
-    """Create the collection with its validator, or give an existing one the present validator.
 
-    Raises the driver's errors.
+class MayNotInspect(ConfigurationError):
+    """The database's user may not see what is there."""
+
+
+class Migration:
+    """What is declared, against what one database has. ``timeout`` bounds an operation, in seconds.
+
+    ``readWrite`` is enough where the validators are there, ``find``, ``insert``, ``update`` and
+    ``remove`` where the indexes are there too.
     """
-    if await _options(database) is None:
+
+    def __init__(self, database: Any, specs: Sequence[CollectionSpec], *, timeout: float) -> None:
+        self._database = database
+        self._specs = specs
+        self._timeout = timeout
+
+    async def run(self, *, inspect: bool = True) -> list[str]:
+        """Return what was changed, a line for each.
+
+        Many may run at once. Raises ``StorageUnavailable``, and ``ConfigurationError`` where the
+        database's user lacks a right that is needed. Those to see what is there are needed with
+        ``inspect``; without it, a collection that cannot be seen is left as it is.
+        """
+        changes: list[str] = []
+        for spec in self._specs:
+            try:
+                changes += await self._bring_up_to_date(spec)
+            except MayNotInspect as err:
+                if inspect:
+                    raise
+                logger.warning("Not checked: %s", err.detail)
+        for change in changes:
+            logger.info("Migration: %s", change)
+        return changes
+
+    async def _bring_up_to_date(self, spec: CollectionSpec) -> list[str]:
+        changes = []
+        options = await self._options(spec)
+        if options is None:
+            if await self._create(spec):
+                changes.append(f"created the collection {self._full_name(spec)}")
+            options = await self._options(spec) or {}
+        validator = {**options.get("validator", {}), **spec.validator}
+        wanted = {"validator": validator, **_STRICT} if validator else {}
+        if any(options.get(name) != value for name, value in wanted.items()):
+            await self._change(spec, {"collMod": spec.name, **wanted})
+            changes.append(f"changed the validator of {self._full_name(spec)}")
+        present = await self._index_keys(spec)
+        for index in spec.indexes:
+            # Their order matters, which a comparison of mappings leaves out.
+            if list(index.keys.items()) not in present:
+                made = {"key": dict(index.keys), "name": index.name, **index.options}
+                await self._change(spec, {"createIndexes": spec.name, "indexes": [made]})
+                changes.append(f"created the index {index.name} of {self._full_name(spec)}")
+        return changes
+
+    async def _options(self, spec: CollectionSpec) -> Document | None:
+        """Return the collection's options, or None where there is no collection."""
+        reply = await self._inspect(spec, {"listCollections": 1, "filter": {"name": spec.name}})
+        for found in reply["cursor"]["firstBatch"]:
+            return dict(found["options"])
+        return None
+
+    async def _index_keys(self, spec: CollectionSpec) -> list[list[tuple[str, Any]]]:
+        reply = await self._inspect(spec, {"listIndexes": spec.name})
+        return [list(index["key"].items()) for index in reply["cursor"]["firstBatch"]]
+
+    async def _inspect(self, spec: CollectionSpec, command: Document) -> Mapping[str, Any]:
+        with store_operation(self._timeout):
+            try:
+                reply: Mapping[str, Any] = await self._database.command(command)
+            except OperationFailure as err:
+                if err.code != _UNAUTHORIZED:
+                    raise
+                raise MayNotInspect(self._refused(spec, command)) from err
+        return reply
+
+    async def _create(self, spec: CollectionSpec) -> bool:
+        """Return whether it was this gateway that created the collection."""
+        options = {"validator": dict(spec.validator), **_STRICT}
         try:
-            await _alter(database, "create")
+            await self._change(spec, {"create": spec.name, **options})
         except OperationFailure as err:
-            if err.code != _NAMESPACE_EXISTS:  # another gateway was faster
+            if err.code != _NAMESPACE_EXISTS:
                 raise
-    options = await _options(database) or {}
-    # A host's user may lack the right to collMod, so it is not asked for without need.
-    if any(options.get(name) != value for name, value in COLLECTION_OPTIONS.items()):
-        await _alter(database, "collMod")
+            return False
+        return True
 
+    async def _change(self, spec: CollectionSpec, command: Document) -> None:
+        with store_operation(SCAN_TIMEOUT):  # an index over a restored collection takes a while
+            try:
+                await self._database.command({**command, "writeConcern": _MAJORITY})
+            except OperationFailure as err:
+                if err.code != _UNAUTHORIZED:
+                    raise
+                raise ConfigurationError(
+                    f"{self._refused(spec, command)} It is not up to date."
+                ) from err
 
-async def _options(database: Any) -> Document | None:
-    """Return the collection's options, or None where there is no collection."""
-    reply = await database.command("listCollections", filter={"name": COLLECTION})
-    for found in reply["cursor"]["firstBatch"]:
-        return dict(found["options"])
-    return None
+    def _refused(self, spec: CollectionSpec, command: Document) -> str:
+        return (
+            f"MongoDB does not let this user run {next(iter(command))} on "
+            f"{self._full_name(spec)}. Run 'aiconfig migrate' as a user with the role dbAdmin."
+        )
 
-
-async def _alter(database: Any, command: str) -> None:
-    await database.command(
-        {command: COLLECTION, **COLLECTION_OPTIONS, "writeConcern": {"w": "majority"}}
-    )
+    def _full_name(self, spec: CollectionSpec) -> str:
+        return f"{self._database.name}.{spec.name}"

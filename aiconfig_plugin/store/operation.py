@@ -20,6 +20,8 @@ from aiconfig_plugin.errors import InternalError, Outcome, StorageUnavailable
 
 TIMEOUT: Final = 8.0
 """Seconds for one operation; with an introspection before it, a request stays under 12."""
+SCAN_TIMEOUT: Final = 300.0
+"""Seconds for what reads every document: a count by kid, or an index over a restored collection."""
 MAX_WRITES: Final = 500
 """Writes at once, most of which only wait: a driver has some 100 connections."""
 MAX_READS: Final = 4000

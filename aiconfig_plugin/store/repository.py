@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any, Final
+from functools import partial
+from typing import Any, Final
 
 from pymongo import UpdateOne
 from pymongo.errors import BulkWriteError, DuplicateKeyError
@@ -21,11 +22,10 @@ from aiconfig_plugin.errors import (
     RevisionMismatch,
     StorageUnavailable,
 )
-from aiconfig_plugin.settings import MongoDBDriver
-from aiconfig_plugin.store.connection import Address, Connection
+from aiconfig_plugin.store.collections import Document
+from aiconfig_plugin.store.connection import Connection
 from aiconfig_plugin.store.documents import (
     COLLECTION,
-    Document,
     keeping_keys,
     owner_id,
     to_config,
@@ -33,22 +33,17 @@ from aiconfig_plugin.store.documents import (
     to_keys,
     to_owner,
 )
-from aiconfig_plugin.store.migration import migrate
 from aiconfig_plugin.store.operation import (
     DOCUMENT_VALIDATION_FAILURE,
     MAX_READS,
     MAX_WRITES,
-    TIMEOUT,
+    SCAN_TIMEOUT,
     ConcurrencyLimit,
     store_operation,
 )
+from aiconfig_plugin.store.point_reads import find_by_id
 from aiconfig_plugin.store.shared_reads import SharedReads
 
-if TYPE_CHECKING:
-    from aiconfig_plugin.store.connection import Database
-
-# Seconds for what reads every document: a count by kid, or an index over a restored collection.
-_SCAN_TIMEOUT: Final = 300.0
 # A write is tried again only where it changed nothing and by now would find something to change.
 _MAX_ATTEMPTS: Final = 5
 
@@ -56,11 +51,8 @@ _MAX_ATTEMPTS: Final = 5
 class MongoRepository:
     """A :class:`~aiconfig_plugin.domain.ports.Repository` over one MongoDB database.
 
-    ``database`` belongs to the host, is a Motor ``AsyncIOMotorDatabase`` or a PyMongo
-    ``AsyncDatabase``, and is never closed here; :meth:`connect` makes a client of its own. Writes
-    wait for a majority, whatever the host's defaults are. ``timeout`` bounds each operation, in
-    seconds; counting keys and building an index may take longer. How many run or wait at once is
-    bounded too.
+    Writes wait for a majority, whatever the host's defaults are. How many operations run or wait
+    at once is bounded, and so is the time of each; counting keys may take longer.
 
     On a replica set a read sees every write that was acknowledged before it ("linearizable"),
     which costs the store as much as a write does. Where the connection string or the database
@@ -71,44 +63,26 @@ class MongoRepository:
     an outage, also when the store refuses the credentials, and RuntimeError before :meth:`start`.
     """
 
-    def __init__(self, database: Database | Address, *, timeout: float = TIMEOUT) -> None:
-        if timeout <= 0:
-            raise ValueError("timeout must be a positive number of seconds")
+    def __init__(self, connection: Connection) -> None:
         self._reads = ConcurrencyLimit(MAX_READS)
         self._writes = ConcurrencyLimit(MAX_WRITES, refused="nothing-changed")
-        self._connection = Connection(database, COLLECTION, timeout)
-        self._shared = SharedReads(self._connection.find, timeout)
-        self._timeout = timeout
-
-    @classmethod
-    def connect(
-        cls, uri: str, name: str, *, driver: MongoDBDriver = "motor", timeout: float = TIMEOUT
-    ) -> MongoRepository:
-        """Use the database ``name`` behind ``uri``. No client is made before :meth:`start`."""
-        return cls(Address(uri, name, driver), timeout=timeout)
+        self._connection = connection
+        self._find = partial(find_by_id, connection, COLLECTION)
+        self._timeout = connection.timeout
+        self._shared = SharedReads(self._find, self._timeout)
 
     async def start(self) -> None:
-        """Reach the store and bring collection, validator and index up to date.
+        """Open the connection, which all stores share, with its collections up to date.
 
         May be called again, and by many gateways at once. Raises
         :class:`~aiconfig_plugin.errors.ConfigurationError` for a connection string or a name that
-        cannot be used; it repeats nothing of the connection string.
+        cannot be used, and for a right that the database's user lacks; it repeats nothing of the
+        connection string.
         """
-        fresh = not self._connection.is_open
-        try:
-            await self._connection.open()
-            with store_operation(self._timeout):
-                await migrate(self._connection.database)
-            with store_operation(_SCAN_TIMEOUT):
-                # Finds what a key still wraps, in the order in which a rotation goes through it.
-                await self._collection.create_index([("models.key.kid", 1), ("_id", 1)])
-        except BaseException:
-            if fresh:
-                await self.close()
-            raise
+        await self._connection.open()
 
     async def close(self) -> None:
-        """Answer the reads that wait; close the client that :meth:`start` made, if it made one."""
+        """Answer the reads that wait, and close the connection."""
         await self._shared.close()
         await self._connection.close()
 
@@ -119,7 +93,7 @@ class MongoRepository:
                 found = await self._shared.read(id)
             else:
                 with store_operation(self._timeout):
-                    found = (await self._connection.find((id,))).get(id)
+                    found = (await self._find((id,))).get(id)
         if found is None:
             raise ConfigNotFound
         return to_config(found)
@@ -194,18 +168,24 @@ class MongoRepository:
     async def _find_current(self, owner: Owner) -> Document | None:
         """Return the revision of the owner's document, after a write that changed nothing."""
         with store_operation(self._timeout, unanswered="nothing-changed"):
-            found: Document | None = await self._connection.current.find_one(
+            found: Document | None = await self._connection.current(COLLECTION).find_one(
                 _matching(owner), {"revision": 1}
             )
         return found
 
     async def kids(self) -> Collection[str]:
+        """Return each ``kid`` that wraps a stored key, by a look at one document for each.
+
+        ``distinct`` would need none, but is not in MongoDB's stable API.
+        """
+        found: set[str] = set()
         with store_operation(self._timeout):
-            # Answered from the index alone.
-            reply = await self._connection.database.command(
-                {"distinct": COLLECTION, "key": "models.key.kid"}, readConcern={"level": "majority"}
-            )
-        return [kid for kid in reply["values"] if isinstance(kid, str)]
+            while document := await self._collection.find_one(
+                {"models": {"$elemMatch": {"key.kid": {"$gt": "", "$nin": [*found]}}}},
+                {"models.key.kid": 1},
+            ):
+                found.update(e["key"]["kid"] for e in document["models"] if "key" in e)
+        return found
 
     async def count_by_kid(self) -> Mapping[str, int]:
         """Return how many stored keys each ``kid`` wraps. Reads the whole collection."""
@@ -218,7 +198,7 @@ class MongoRepository:
             {"$group": {"_id": None, "kids": {"$push": {"kid": "$_id", "count": "$count"}}}},
         ]
         await self._connection.ping()
-        with store_operation(_SCAN_TIMEOUT):
+        with store_operation(SCAN_TIMEOUT):
             reply = await self._connection.database.command(
                 {"aggregate": COLLECTION, "pipeline": pipeline, "cursor": {}},
                 readConcern={"level": "majority"},
@@ -238,7 +218,7 @@ class MongoRepository:
 
     async def _page(self, kid: str, after: str, limit: int) -> list[Document]:
         query = {"models.key.kid": kid, "_id": {"$gt": after}}
-        with store_operation(_SCAN_TIMEOUT):
+        with store_operation(SCAN_TIMEOUT):
             found = self._collection.find(query).sort("_id", 1).limit(limit)
             documents: list[Document] = await found.to_list(limit)
         return documents
@@ -258,7 +238,7 @@ class MongoRepository:
             )
             for rewrapping in rewrappings
         ]
-        with store_operation(_SCAN_TIMEOUT):
+        with store_operation(SCAN_TIMEOUT):
             try:
                 result = await self._collection.bulk_write(updates, ordered=False)
             except BulkWriteError as err:
@@ -271,7 +251,7 @@ class MongoRepository:
 
     @property
     def _collection(self) -> Any:
-        return self._connection.collection
+        return self._connection.collection(COLLECTION)
 
 
 def _overtaken() -> StorageUnavailable:

@@ -5,14 +5,14 @@ The browser is closed at the end of this package: Playwright's event loop would 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect, sync_playwright
 
-from aiconfig_plugin.store.repository import MongoRepository
+from aiconfig_plugin.store import MongoStores
 from tests.browser.helpers import GPT, DemoServers, ElementPage, User
 from tests.browser.node import RunScript, install, script_runner, tool
 
@@ -28,17 +28,12 @@ ARGUMENTS = [
 SHOTS = Path(__file__).resolve().parents[2] / ".screenshots"
 
 
-class ShortTimeoutRepository(MongoRepository):
-    """Times out after one second, so that tests of an outage are fast."""
-
-    def __init__(self, database: Any, *, timeout: float = 1.0, **bounds: Any) -> None:
-        super().__init__(database, timeout=min(timeout, 1.0), **bounds)
-
-
 @pytest.fixture(scope="package")
 def demo_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoServers]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("aiconfig_plugin.composition.MongoRepository", ShortTimeoutRepository)
+        # A second to time out, so that tests of an outage are fast.
+        short = functools.partial(MongoStores, timeout=1.0)
+        patch.setattr("aiconfig_plugin.composition.stores.MongoStores", short)
         servers = DemoServers(tmp_path_factory.mktemp("servers"))
         yield servers
         servers.close()

@@ -25,16 +25,16 @@ from pymongo import MongoClient
 
 from aiconfig_plugin.access import IntrospectionAuthenticator
 from aiconfig_plugin.cli import main
-from aiconfig_plugin.cli.commands import run_until_stopped
 from aiconfig_plugin.cli.logs import JSONFormatter
+from aiconfig_plugin.cli.serve import run_until_stopped
 from aiconfig_plugin.demo.authorization_server import AuthorizationServer
 from aiconfig_plugin.demo.mongod import free_port
 from aiconfig_plugin.domain import AIConfig, ModelEntry, Owner, StoredKey
 from aiconfig_plugin.errors import StorageUnavailable
 from aiconfig_plugin.keys import add_keys, create_keyring
 from aiconfig_plugin.metrics import Metrics
-from aiconfig_plugin.store import MongoRepository
 from aiconfig_plugin.store.documents import COLLECTION, to_document
+from aiconfig_plugin.store.repository import MongoRepository
 from tests.support.builders import turn
 from tests.support.gateway import BOTH, CREATE_PATH, READ_PATH, body, closed_port
 from tests.support.processes import (
@@ -249,6 +249,22 @@ def test_check_fails_with_code_1_for_a_wrong_setting(
     assert parts["settings"].startswith(f"FAILED: AICONFIG_{[*wrong][0].upper()} ")
 
 
+# migrate
+
+
+def test_migrate_says_what_it_changed(
+    run: Run, settings: dict[str, str], mongod: Any, database_name: str
+) -> None:
+    with MongoClient[dict[str, Any]](mongod.uri) as client:
+        client[database_name].create_collection(COLLECTION)
+    done = run("migrate", **settings)
+    name = f"{database_name}.ai_model_configs"
+    changed = f"Changed the validator of {name}.\n"
+    assert done == Done(0, f"{changed}Created the index models.key.kid_1__id_1 of {name}.\n", "")
+    assert run("migrate", **settings) == Done(0, "Nothing to change.\n", "")
+    assert_one_line(run("migrate"), "AICONFIG_MONGODB_URI is not set")
+
+
 # serve
 
 
@@ -322,7 +338,7 @@ def assert_logged(lines: str, options: str) -> None:
 def test_without_the_library_there_are_no_metrics_to_serve(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("aiconfig_plugin.cli.commands.process_metrics", Metrics)
+    monkeypatch.setattr("aiconfig_plugin.cli.serve.process_metrics", Metrics)
     assert_one_line(run("serve", "--metrics"), "--metrics", "aiconfig-plugin[metrics]")
 
 

@@ -141,9 +141,22 @@ def test_sigkill_among_large_writes_never_leaves_half_a_configuration(
     assert acknowledged > KILLS
 
 
-@pytest.mark.parametrize("processes", [2, 4])
+@pytest.mark.parametrize(
+    ("processes", "told", "number"),
+    [
+        (2, "children", signal.SIGTERM),
+        (2, "parent", signal.SIGKILL),
+        (4, "parent", signal.SIGTERM),
+        (2, "parent", signal.SIGINT),
+    ],
+)
 def test_forked_processes_on_one_port_each_have_their_own_client(
-    mongod: Any, database_name: str, tmp_path: Path, processes: int
+    mongod: Any,
+    database_name: str,
+    tmp_path: Path,
+    processes: int,
+    told: str,
+    number: signal.Signals,
 ) -> None:
     async def run() -> None:
         async with issuing("alice") as issuer:
@@ -160,21 +173,33 @@ def test_forked_processes_on_one_port_each_have_their_own_client(
             assert len(children) == processes
             auth = issuer.auth("alice")
             # A connection for each request, so that all processes get some.
-            for number in range(40):
+            for turn in range(40):
                 async with httpx2.AsyncClient(headers=auth, timeout=30) as http:
-                    method, path = ("PUT", "update") if number else ("POST", "create")
+                    method, path = ("PUT", "update") if turn else ("POST", "create")
                     url = f"{gateway.url}/{path}/ai-model-config"
-                    response = await http.request(method, url, json=body(f"v{number}"))
+                    response = await http.request(method, url, json=body(f"v{turn}"))
                     assert response.status_code in (200, 201), response.text
                     read = await http.get(gateway.url + "/get/ai-model-config")
-                    assert value_of(read.json()) == f"v{number}"
+                    assert value_of(read.json()) == f"v{turn}"
             clients = _ports(mongod.port, children)
             assert all(clients[child] for child in children), clients
-            for child in children:
-                os.kill(child, signal.SIGTERM)
-            assert await asyncio.to_thread(gateway.wait) == 0
+            for process in children if told == "children" else [gateway.pid]:
+                os.kill(process, number)
+            code = await asyncio.to_thread(gateway.wait)
+            assert code == (-signal.SIGKILL if number == signal.SIGKILL else 0)
+            while not all(map(_has_ended, children)):
+                assert time.monotonic() < deadline
+                await asyncio.sleep(0.05)
+            assert "Traceback" not in gateway.log.read_text()
 
     asyncio.run(run())
+
+
+def _has_ended(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
 
 
 def _children(pid: int) -> list[int]:

@@ -14,6 +14,7 @@ from pymongo import AsyncMongoClient
 
 from aiconfig_plugin.domain.model import AIConfig, ModelEntry, Owner
 from aiconfig_plugin.errors import AIConfigError, StorageUnavailable
+from aiconfig_plugin.store import MongoStores
 from aiconfig_plugin.store.repository import MongoRepository
 from tests.faults.history import Kind, Operation, check
 from tests.faults.test_stale_primary import DEAF
@@ -113,10 +114,10 @@ async def inflict(
 async def run(replica_set: ReplicaSet, fault: str, options: str = "") -> list[Operation]:
     name, recorder = f"shared_{secrets.token_hex(4)}", CommandRecorder()
     client = AsyncMongoClient[Any](replica_set.uri + DEAF + options, event_listeners=[recorder])
-    reader = MongoRepository(client[name], timeout=4.0)
-    writer = MongoRepository.connect(
+    reader = MongoStores(client[name], timeout=4.0).repository
+    writer = MongoStores.connect(
         replica_set.uri + "&heartbeatFrequencyMS=500", name, driver="pymongo", timeout=1.0
-    )
+    ).repository
     crowd = Crowd(writer, reader)
     try:
         await writer.start()

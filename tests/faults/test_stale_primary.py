@@ -20,6 +20,7 @@ from aiconfig_plugin.errors import (
     RevisionMismatch,
     StorageUnavailable,
 )
+from aiconfig_plugin.store import MongoStores
 from aiconfig_plugin.store.repository import MongoRepository
 from tests.support.commands import CommandRecorder
 from tests.support.replica_set import ReplicaSet
@@ -94,8 +95,8 @@ CASES = {
 
 async def ask_the_deposed(replica_set: ReplicaSet) -> dict[str, str]:
     name = f"stale_{secrets.token_hex(4)}"
-    deaf = MongoRepository.connect(replica_set.uri + DEAF, name)
-    other = MongoRepository.connect(replica_set.uri, name)
+    deaf = MongoStores.connect(replica_set.uri + DEAF, name).repository
+    other = MongoStores.connect(replica_set.uri, name).repository
     owners = {case: Owner("https://issuer.example", case) for case in CASES}
     try:
         for repository in (other, deaf):
@@ -137,7 +138,7 @@ def test_an_operator_may_have_faster_reads_for_an_older_answer(replica_set: Repl
             client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(
                 replica_set.uri + options, event_listeners=[commands]
             )
-            repository = MongoRepository(client[f"level_{level}"])
+            repository = MongoStores(client[f"level_{level}"]).repository
             await repository.start()
             await prompt(repository, OWNER)
             await outcome(repository.delete(OWNER))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from aiconfig_plugin.store.repository import MongoRepository
+from aiconfig_plugin.store import MongoStores
 from tests.domain.test_properties import check
 
 
 def test_no_key_is_lost_swapped_or_shown_in_mongodb(mongod: Any, database_name: str) -> None:
-    check(lambda: MongoRepository.connect(mongod.uri, database_name), examples=12, steps=20)
+    check(lambda: MongoStores.connect(mongod.uri, database_name).repository, examples=12, steps=20)

@@ -17,6 +17,7 @@ import pytest
 from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo import AsyncMongoClient, MongoClient, ReadPreference, WriteConcern
 from pymongo.errors import OperationFailure, WriteError
+from pymongo.server_api import ServerApi
 from tornado.ioloop import IOLoop
 
 from aiconfig_plugin.demo.mongod import Mongod, free_port
@@ -30,6 +31,7 @@ from aiconfig_plugin.errors import (
     RevisionMismatch,
     StorageUnavailable,
 )
+from aiconfig_plugin.store import MongoStores
 from aiconfig_plugin.store.documents import COLLECTION, to_document
 from aiconfig_plugin.store.repository import MongoRepository
 from aiconfig_plugin.testing import InMemoryRepository
@@ -42,6 +44,7 @@ KEY = StoredKey("k1", "eyJh.a.b.c.d")
 OTHER_KEY = StoredKey("k2", "eyJh.e.f.g.h")
 HOSTILE = ["$models", "$$ROOT", '{"$literal": 1}', "$", "a.b.c", "nul\0inside", "ünï", "\U0001f511"]
 MONGO_KINDS = ["motor uri", "pymongo uri", "motor database", "pymongo database"]
+STRICT = "pymongo strict database"
 RUN = pytest.mark.gen_test(timeout=60)
 
 
@@ -67,10 +70,11 @@ async def opened(
     client: Any = None
     driver: Any = kind.partition(" ")[0]
     if kind.endswith("uri"):
-        repository = MongoRepository.connect(uri, name, driver=driver, timeout=timeout)
+        repository = MongoStores.connect(uri, name, driver=driver, timeout=timeout).repository
     else:
-        client = (AsyncIOMotorClient if driver == "motor" else AsyncMongoClient)(uri)
-        repository = MongoRepository(client[name], timeout=timeout)
+        strict: Document = {"server_api": ServerApi("1", strict=True)} if kind == STRICT else {}
+        client = (AsyncIOMotorClient if driver == "motor" else AsyncMongoClient)(uri, **strict)
+        repository = MongoStores(client[name], timeout=timeout).repository
     try:
         yield repository
     finally:
@@ -80,7 +84,7 @@ async def opened(
             await closing if closing is not None else None
 
 
-@pytest.fixture(params=["memory", *MONGO_KINDS])
+@pytest.fixture(params=["memory", *MONGO_KINDS, STRICT])
 def repository(request: pytest.FixtureRequest, io_loop: IOLoop) -> Iterator[Repository]:
     if request.param == "memory":
         memory = InMemoryRepository()
@@ -336,7 +340,7 @@ def raw(mongod: Mongod, database_name: str) -> Iterator[Any]:
 
 @pytest.fixture
 def mongo(mongod: Mongod, database_name: str, io_loop: IOLoop) -> Iterator[MongoRepository]:
-    repository = MongoRepository.connect(mongod.uri, database_name)
+    repository = MongoStores.connect(mongod.uri, database_name).repository
     io_loop.run_sync(repository.start)
     yield repository
     io_loop.run_sync(repository.close)
@@ -443,15 +447,28 @@ async def test_an_index_finds_documents_by_kid(mongo: MongoRepository, raw: Any)
 
 
 @RUN
-async def test_the_kids_are_told_without_a_look_at_any_document(
-    mongo: MongoRepository, raw: Any
+async def test_the_kids_are_told_by_a_look_at_one_document_each(
+    mongod: Mongod, database_name: str, raw: Any
 ) -> None:
-    for number in range(30):
-        await mongo.create(Owner("i", str(number)), config(entry("a", key=KEY), entry("b")))
-    asked = {"distinct": COLLECTION, "key": "models.key.kid"}
-    told = raw.command({"explain": asked, "verbosity": "executionStats"})["executionStats"]
-    assert told["totalDocsExamined"] == 0
-    assert told["totalKeysExamined"] < 30
+    recorder = CommandRecorder()
+    async with AsyncMongoClient[Document](mongod.uri, event_listeners=[recorder]) as client:
+        mongo = MongoStores(client[database_name]).repository
+        await mongo.start()
+        for number in range(30):
+            made = config(entry("a", key=KEY), entry("b"), entry("c", key=OTHER_KEY))
+            await mongo.create(Owner("i", str(number)), made)
+        await mongo.create(OWNER, config(entry(key=StoredKey("k0", KEY.jwe))))
+        recorder.clear()
+        assert set(await mongo.kids()) == {"k0", "k1", "k2"}
+        asked = [
+            {name: command[name] for name in ("find", "filter", "limit")}
+            for command in recorder.commands
+        ]
+    for each in asked:
+        explained = raw.command({"explain": each, "verbosity": "executionStats"})
+        told = explained["executionStats"]
+        assert told["totalDocsExamined"] <= (1 if each != asked[-1] else 0)
+        assert told["totalKeysExamined"] < 10
 
 
 @RUN
@@ -465,7 +482,7 @@ async def test_the_host_s_own_defaults_do_not_weaken_a_write(
             write_concern=WriteConcern(0),
             read_preference=ReadPreference.SECONDARY_PREFERRED,
         )
-        repository = MongoRepository(database)
+        repository = MongoStores(database).repository
         await repository.start()
         commands.clear()
         await repository.create(OWNER, config())
@@ -492,7 +509,7 @@ async def test_the_host_s_own_defaults_do_not_weaken_a_write(
 
 @RUN
 async def test_many_gateways_may_start_at_once(mongod: Mongod, database_name: str) -> None:
-    gateways = [MongoRepository.connect(mongod.uri, database_name) for _ in range(8)]
+    gateways = [MongoStores.connect(mongod.uri, database_name).repository for _ in range(8)]
     await asyncio.gather(*(gateway.start() for gateway in gateways))
     await gateways[0].create(OWNER, config())
     assert await gateways[7].read(OWNER) == config()
@@ -508,8 +525,8 @@ async def test_an_older_validator_is_brought_up_to_date_once(
     )
     commands = CommandRecorder()
     async with AsyncMongoClient[Document](mongod.uri, event_listeners=[commands]) as client:
-        await MongoRepository(client[database_name]).start()
-        await MongoRepository(client[database_name]).start()
+        await MongoStores(client[database_name]).repository.start()
+        await MongoStores(client[database_name]).repository.start()
     assert commands.names.count("collMod") == 1
     assert "create" not in commands.names
     with pytest.raises(WriteError):
@@ -552,7 +569,7 @@ async def test_before_the_start_it_is_an_error(kind: str) -> None:
     ],
 )
 async def test_a_wrong_uri_is_named_and_not_repeated(uri: str) -> None:
-    repository = MongoRepository.connect(uri, "aiconfig")
+    repository = MongoStores.connect(uri, "aiconfig").repository
     with pytest.raises(ConfigurationError, match="AICONFIG_MONGODB_URI") as wrong:
         await repository.start()
     assert "heim" not in "".join(traceback.format_exception(wrong.value))
@@ -562,12 +579,12 @@ async def test_a_wrong_uri_is_named_and_not_repeated(uri: str) -> None:
 @RUN
 async def test_a_wrong_database_name_is_named() -> None:
     with pytest.raises(ConfigurationError, match="AICONFIG_MONGODB_DATABASE"):
-        await MongoRepository.connect("mongodb://127.0.0.1", "a b").start()
+        await MongoStores.connect("mongodb://127.0.0.1", "a b").repository.start()
 
 
 def test_a_timeout_of_nothing_would_be_no_bound() -> None:
     with pytest.raises(ValueError, match="timeout"):
-        MongoRepository.connect("mongodb://127.0.0.1", "aiconfig", timeout=0)
+        MongoStores.connect("mongodb://127.0.0.1", "aiconfig", timeout=0)
 
 
 @contextmanager
@@ -704,7 +721,7 @@ async def test_a_defect_is_not_called_an_outage(own_mongod: Mongod) -> None:
 async def test_a_wrong_password_is_told_as_one(own_mongod: Mongod) -> None:
     uri = own_mongod.uri.replace("mongodb://", "mongodb://nobody:geheim@")
     with pytest.raises(StorageUnavailable, match=r"rejected .* \(authenticate\)"):
-        await MongoRepository.connect(uri, "unused").start()
+        await MongoStores.connect(uri, "unused").repository.start()
 
 
 @RUN
@@ -749,7 +766,7 @@ async def test_a_create_that_meets_a_deletion_is_tried_again(
         deletions = 1
 
     async with AsyncMongoClient[Document](mongod.uri, event_listeners=[made := Deleting()]) as host:
-        repository = MongoRepository(host[database_name])
+        repository = MongoStores(host[database_name]).repository
         await repository.start()
         raw[COLLECTION].insert_one(to_document(OWNER, config()))
         after = config(revision="r2")
@@ -773,7 +790,7 @@ async def test_a_write_that_is_overtaken_time_and_again_is_given_up(
                 raw[COLLECTION].delete_many({})
 
     async with AsyncMongoClient[Document](mongod.uri, event_listeners=[made := Racing()]) as host:
-        repository = MongoRepository(host[database_name])
+        repository = MongoStores(host[database_name]).repository
         await repository.start()
         with pytest.raises(StorageUnavailable) as overtaken:
             await repository.replace(OWNER, config())
@@ -787,21 +804,21 @@ async def test_a_write_that_is_overtaken_time_and_again_is_given_up(
 )
 async def test_motor_is_loaded_only_where_it_is_used(driver: str, loaded: str) -> None:
     source = (
-        "MongoRepository(AsyncMongoClient()['aiconfig'])"
+        "MongoStores(AsyncMongoClient()['aiconfig'])"
         if driver == "database"
-        else f"MongoRepository.connect('mongodb://127.0.0.1:1', 'x', driver='{driver}', timeout=.1)"
+        else f"MongoStores.connect('mongodb://127.0.0.1:1', 'x', driver='{driver}', timeout=.1)"
     )
     code = f"""
 import asyncio, sys
 from pymongo import AsyncMongoClient
 import aiconfig_plugin
 from aiconfig_plugin.errors import StorageUnavailable
-from aiconfig_plugin.store import MongoRepository
+from aiconfig_plugin.store import MongoStores
 async def run():
-    repository = {source}
+    stores = {source}
     if {driver != "database"}:
         try:
-            await repository.start()
+            await stores.start()
         except StorageUnavailable:
             pass
 asyncio.run(run())

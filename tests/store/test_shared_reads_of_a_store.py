@@ -15,6 +15,7 @@ from pymongo import AsyncMongoClient, MongoClient
 
 from aiconfig_plugin.domain.model import AIConfig, ModelEntry, Owner, StoredKey
 from aiconfig_plugin.errors import ConfigNotFound, StorageUnavailable
+from aiconfig_plugin.store import MongoStores
 from aiconfig_plugin.store.documents import COLLECTION, to_document
 from aiconfig_plugin.store.repository import MongoRepository
 from tests.faults.history import Kind, Operation, check
@@ -29,7 +30,7 @@ async def started(
     driver: Any, uri: str, name: str
 ) -> AsyncIterator[tuple[MongoRepository, CommandRecorder]]:
     client = driver(uri, event_listeners=[heard := CommandRecorder()])
-    repository = MongoRepository(client[name])
+    repository = MongoStores(client[name]).repository
     try:
         await repository.start()
         yield repository, heard
