@@ -1,5 +1,6 @@
 // Client for the HTTP API of aiconfig_plugin. Needs fetch and, to seal keys, WebCrypto.
 
+import { bearer, bound, cookies, createProof, generateProofKey } from "./ai-config-credentials.js";
 import { AIConfigError, isObject, problemError } from "./ai-config-error.js";
 
 export { AIConfigError, isAIConfigError } from "./ai-config-error.js";
@@ -8,9 +9,12 @@ export { MAX_API_KEY_BYTES, sealApiKey } from "./ai-config-seal.js";
 /** @typedef {import("./ai-config-types.d.ts").AIConfig} AIConfig */
 /** @typedef {import("./ai-config-types.d.ts").CallOptions} CallOptions */
 /** @typedef {import("./ai-config-types.d.ts").Catalog} Catalog */
+/** @typedef {import("./ai-config-types.d.ts").ClientOptions} ClientOptions */
+/** @typedef {import("./ai-config-types.d.ts").CookieOptions} CookieOptions */
 /** @typedef {import("./ai-config-types.d.ts").EncryptionKeyDocument} EncryptionKeyDocument */
 /** @typedef {import("./ai-config-types.d.ts").Identity} Identity */
 /** @typedef {import("./ai-config-types.d.ts").Include} Include */
+/** @typedef {import("./ai-config-types.d.ts").TokenOptions} TokenOptions */
 /** @typedef {import("./ai-config-types.d.ts").Verification} Verification */
 /** @typedef {import("./ai-config-types.d.ts").WriteOptions} WriteOptions */
 /** @typedef {{status: number, headers: Headers, text: string}} Reply */
@@ -23,24 +27,27 @@ export { MAX_API_KEY_BYTES, sealApiKey } from "./ai-config-seal.js";
  */
 export class AIConfigClient {
   #base;
-  #getToken;
+  #authenticate;
   #fetch;
   #timeout;
+
+  /** Made when it is needed, unless one was given. @type {Promise<CryptoKeyPair> | null} */
+  #key = null;
 
   /** The entity tag of the last known revision; null if there is none. @type {string | null} */
   etag = null;
 
-  /**
-   * @param {object} options
-   * @param {string} options.baseURL the prefix of the plugin's routes, for example `/api/v1`
-   * @param {() => string | Promise<string>} options.getToken returns the access token; called for
-   *   every request
-   * @param {typeof globalThis.fetch} [options.fetch]
-   * @param {number} [options.timeout] of a call with all that belongs to it, in milliseconds
-   */
-  constructor({ baseURL, getToken, fetch = globalFetch, timeout = 30_000 }) {
+  /** @param {ClientOptions & (TokenOptions | CookieOptions)} options */
+  constructor(options) {
+    const { baseURL = defaultBase(), fetch = globalFetch, timeout = 30_000 } = options;
     this.#base = baseURL.replace(/\/$/, "");
-    this.#getToken = getToken;
+    if (options.credentials === "cookie") {
+      this.#authenticate = cookies(options.xsrfCookie);
+    } else {
+      const { getToken, dpop = false } = options;
+      if (typeof dpop === "object") this.#key = Promise.resolve(dpop);
+      this.#authenticate = dpop ? bound(getToken, () => this.#proofKey()) : bearer(getToken);
+    }
     this.#fetch = fetch;
     this.#timeout = timeout;
     // Bound, so that they work on a Proxy around the client, such as Vue's.
@@ -51,6 +58,7 @@ export class AIConfigClient {
     this.encryptionKey = this.encryptionKey.bind(this);
     this.catalog = this.catalog.bind(this);
     this.verify = this.verify.bind(this);
+    this.proof = this.proof.bind(this);
   }
 
   /**
@@ -138,6 +146,20 @@ export class AIConfigClient {
     return readJSON(await this.#send("POST", "/verify/ai-model-config", { body, signal }), false);
   }
 
+  /**
+   * Return a proof by this client's key (RFC 9449). The request that gets the access token sends it
+   * in the header `DPoP`, which binds the token to the key.
+   *
+   * @param {{method: string, url: string}} request
+   */
+  async proof(request) {
+    return createProof(await this.#proofKey(), request);
+  }
+
+  #proofKey() {
+    return (this.#key ??= generateProofKey());
+  }
+
   /** @param {string | null | undefined} given undefined stands for the remembered entity tag */
   #condition(given) {
     const tag = given === undefined ? this.etag : given;
@@ -175,19 +197,14 @@ export class AIConfigClient {
     const isWrite = method !== "GET";
     let sent = false;
     const call = async () => {
-      /** @type {Record<string, string>} */
-      const headers = { Authorization: `Bearer ${await this.#token()}` };
+      const url = this.#base + path;
+      const { headers, credentials } = await this.#authenticate({ method, url });
       if (body !== undefined) headers["Content-Type"] = "application/json";
       if (ifMatch) headers["If-Match"] = ifMatch;
       signal.throwIfAborted();
       sent = true;
-      const response = await this.#fetch(this.#base + path, {
-        method,
-        headers,
-        body: body && JSON.stringify(body),
-        credentials: "omit",
-        signal,
-      });
+      const text = body && JSON.stringify(body);
+      const response = await this.#fetch(url, { method, headers, body: text, credentials, signal });
       return { status: response.status, headers: response.headers, text: await response.text() };
     };
     const reply = await Promise.race([call(), aborted(signal)]).catch((cause) => {
@@ -201,17 +218,12 @@ export class AIConfigClient {
     return reply;
   }
 
-  async #token() {
-    let token;
-    try {
-      token = await this.#getToken();
-    } catch (cause) {
-      const detail = "The access token could not be obtained.";
-      throw new AIConfigError({ code: "token-unavailable", status: 0, detail, cause });
-    }
-    if (!token) throw new AIConfigError({ code: "missing-token", status: 401 });
-    return token;
-  }
+}
+
+/** Where this module was served, if that was by the plugin: `/api/v1/web/<digest>/<name>`. */
+function defaultBase() {
+  const here = import.meta.url; // In one expression, bundlers would look for a file.
+  return new URL("../..", here).href;
 }
 
 /** @type {typeof globalThis.fetch} */

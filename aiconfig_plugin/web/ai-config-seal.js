@@ -122,9 +122,9 @@ function uint32(value) {
   return bytes;
 }
 
-/** @param {Uint8Array} bytes */
-function base64url(bytes) {
-  const binary = Array.from(bytes, (byte) => String.fromCharCode(byte)).join("");
+/** @param {Uint8Array | ArrayBuffer} bytes */
+export function base64url(bytes) {
+  const binary = Array.from(new Uint8Array(bytes), (byte) => String.fromCharCode(byte)).join("");
   return btoa(binary).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
 }
 

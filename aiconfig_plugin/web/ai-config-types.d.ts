@@ -107,6 +107,32 @@ export interface WriteOptions extends CallOptions {
   ifMatch?: string | null;
 }
 
+export interface ClientOptions {
+  /**
+   * The prefix of the plugin's routes, for example `/api/v1`; by default that under which the plugin
+   * serves this module.
+   */
+  baseURL?: string;
+  fetch?: typeof globalThis.fetch;
+  /** Of a call, in milliseconds. */
+  timeout?: number;
+}
+
+export interface TokenOptions {
+  credentials?: "token";
+  /** Returns the access token; called for every request. */
+  getToken: () => string | Promise<string>;
+  /** Whether the token is bound to a key (RFC 9449): one that the client makes, or this one. */
+  dpop?: boolean | CryptoKeyPair;
+}
+
+export interface CookieOptions {
+  /** The log-in is a cookie of this origin. */
+  credentials: "cookie";
+  /** The name of the cookie that writes repeat in `X-XSRFToken`. */
+  xsrfCookie?: string;
+}
+
 // The draft
 
 export interface DraftEntry {

@@ -4,10 +4,13 @@ import type {
   AIConfig,
   CallOptions,
   Catalog,
+  ClientOptions,
+  CookieOptions,
   EncryptionKeyDocument,
   Identity,
   Include,
   Outcome,
+  TokenOptions,
   Verification,
   Violation,
   WriteOptions,
@@ -17,6 +20,8 @@ export type {
   AIConfig,
   CallOptions,
   Catalog,
+  ClientOptions,
+  CookieOptions,
   EncryptionKeyDocument,
   Identity,
   Include,
@@ -28,6 +33,7 @@ export type {
   OfferedProvider,
   OptionValue,
   Outcome,
+  TokenOptions,
   Verification,
   Violation,
   WriteOptions,
@@ -75,15 +81,7 @@ export function sealApiKey(
 export class AIConfigClient {
   /** The entity tag of the last known revision; sent with the next write as `If-Match`. */
   etag: string | null;
-  constructor(options: {
-    /** The prefix of the plugin's routes, for example `/api/v1`. */
-    baseURL: string;
-    /** Returns the access token; called for every request. */
-    getToken: () => string | Promise<string>;
-    fetch?: typeof globalThis.fetch;
-    /** Of a call, in milliseconds. */
-    timeout?: number;
-  });
+  constructor(options: ClientOptions & (TokenOptions | CookieOptions));
   get(options?: CallOptions & { include?: Include[] }): Promise<AIConfig>;
   create(body: AIConfig, options?: CallOptions): Promise<AIConfig>;
   update(body: AIConfig, options?: WriteOptions): Promise<AIConfig>;
@@ -92,6 +90,8 @@ export class AIConfigClient {
   catalog(options?: CallOptions): Promise<Catalog>;
   /** Ask the provider about the stored key of an entry, by a call that costs nothing. */
   verify(entry: Identity, options?: CallOptions): Promise<Verification>;
+  /** Return a proof by this client's key, for the request that gets the access token (RFC 9449). */
+  proof(request: { method: string; url: string }): Promise<string>;
 }
 
 /** Words of the page by their names in `ai-config-messages.js`; missing ones are English. */

@@ -7,6 +7,7 @@ export { AIConfigSettings } from "./ai-config-settings.js";
 // All at once, so that the browser does not find them one after the other.
 import "./ai-config-conflict.js";
 import "./ai-config-connection.js";
+import "./ai-config-credentials.js";
 import "./ai-config-dom.js";
 import "./ai-config-draft.js";
 import "./ai-config-entry.js";

@@ -28,7 +28,7 @@ def blocks() -> dict[str, str]:
 
 
 def test_every_block_of_the_guide_is_run() -> None:
-    scripts = {"login.js", "app.js", "french.js", "own.js"}
+    scripts = {"login.js", "cookie.js", "bound.js", "app.js", "french.js", "own.js"}
     assert set(blocks()) == {"index.html", "policy.txt", *scripts}
 
 
@@ -111,6 +111,27 @@ def test_the_guides_own_form_seals_saves_and_explains(guide: Page) -> None:
     assert done["again"].startswith("config-exists: ")
     assert done["stranger"] == "Log in again."
     assert [entry["keyState"] for entry in done["models"]] == ["set"]
+
+
+def test_the_guides_other_log_ins_say_who_sends_a_request(
+    guide: Page, servers: DemoServers
+) -> None:
+    log_in(guide)
+    with guide.expect_request("**/get/ai-model-config") as by_cookie:
+        guide.evaluate("async () => (await import('/cookie.js')).client.get().catch(() => null)")
+    assert "authorization" not in by_cookie.value.headers
+    guide.route("**/token", lambda route: route.fulfill(json={"access_token": "token"}))
+    with guide.expect_request("**/get/ai-model-config") as by_proof:
+        guide.evaluate(
+            """async (url) => {
+              const { askForTokens, client } = await import("/bound.js");
+              await askForTokens(url, {}).catch(() => null);
+              await client.get().catch(() => null);
+            }""",
+            f"{servers.url}/token",
+        )
+    assert by_proof.value.headers["authorization"].startswith("DPoP ")
+    assert by_proof.value.headers["dpop"]
 
 
 def test_the_guides_language_is_spoken(guide: Page) -> None:
