@@ -11,6 +11,8 @@ import functools
 from collections.abc import Set
 from typing import Any, Literal, TypeAlias
 
+from aiconfig_plugin.errors import Rejection
+
 Lookup: TypeAlias = Literal["hit", "miss", "coalesced"]
 Outcome: TypeAlias = Literal["active", "inactive", "unavailable", "refused"]
 Keys: TypeAlias = Set[tuple[str, str, str]]
@@ -35,6 +37,9 @@ class Metrics:
 
     def lookup(self, result: Lookup) -> None:
         """Count how a token was looked up: remembered, asked about, or being asked about."""
+
+    def rejection(self, reason: Rejection) -> None:
+        """Count a token that was rejected, by the kind of reason."""
 
     def call(self, outcome: Outcome, seconds: float) -> None:
         """Count a call to the authorization server, by what came of it."""
@@ -67,6 +72,10 @@ class PrometheusMetrics(Metrics):
             ["result"],
             registry=registry,
         )
+        self._rejections = client.Counter(
+            "aiconfig_rejected_tokens", "Access tokens that were rejected.", ["reason"],
+            registry=registry,
+        )  # fmt: skip
         self._calls = client.Counter(
             "aiconfig_introspection_calls", "Calls to the authorization server.", ["outcome"],
             registry=registry,
@@ -104,6 +113,9 @@ class PrometheusMetrics(Metrics):
 
     def lookup(self, result: Lookup) -> None:
         self._lookups(result).inc()
+
+    def rejection(self, reason: Rejection) -> None:
+        self._rejections.labels(reason).inc()
 
     def call(self, outcome: Outcome, seconds: float) -> None:
         self._calls.labels(outcome).inc()

@@ -13,9 +13,9 @@ from tornado.httputil import HTTPServerRequest
 from tornado.routing import URLSpec
 from tornado.web import Application
 
-from aiconfig_plugin.access import IntrospectionAuthenticator
+from aiconfig_plugin.access import ALGORITHMS, TokenAuthenticator
 from aiconfig_plugin.base_url import BaseURL, Origins
-from aiconfig_plugin.composition import Reloader, open_service, open_stores
+from aiconfig_plugin.composition import Reloader, open_authenticator, open_service, open_stores
 from aiconfig_plugin.domain import (
     Authenticator,
     Filters,
@@ -33,6 +33,7 @@ from aiconfig_plugin.http import (
     Access,
     HealthHandler,
     HTTPConfig,
+    Schemes,
     openapi_json,
     resource_metadata,
     url_specs,
@@ -56,7 +57,7 @@ class AIConfigPlugin:
     is for gateways that have authenticated the request already: an async callable that takes the
     ``HTTPServerRequest`` and returns a :class:`~aiconfig_plugin.Principal` (None where there is
     nobody), or raises ``MissingToken``, ``InvalidToken`` or ``AuthorizationServerUnavailable``.
-    The default is OAuth 2.0 token introspection (RFC 7662).
+    The default is OAuth 2.0 token introspection (RFC 7662), or JWT access tokens (RFC 9068).
 
     Makes no connection and needs no event loop before :meth:`start`, so the host may fork.
     ``async with`` starts and closes it.
@@ -75,14 +76,14 @@ class AIConfigPlugin:
         self.settings = settings = settings or Settings.from_env()
         self._stores = open_stores(settings, database=database, repository=repository)
         self._repository = self._stores.repository
-        self._introspection: IntrospectionAuthenticator | None = None
+        self._reloader = Reloader()
+        self._tokens: TokenAuthenticator | None = None
         if authenticate is None:
-            authenticate = self._introspection = IntrospectionAuthenticator(settings)
+            authenticate = self._tokens = open_authenticator(settings, self._reloader)
         self._authenticate = authenticate
         self._opened = AsyncExitStack()
         self._is_started = False
         self._origins = Origins(settings.base_urls)
-        self._reloader = Reloader()
         self._service, self._vault = open_service(
             settings, self._repository, self._origins, self._reloader
         )
@@ -92,7 +93,7 @@ class AIConfigPlugin:
             prefix=settings.prefix,
             scopes={Access.READ: settings.read_scope, Access.WRITE: settings.write_scope},
             cors_origins=settings.cors_origins,
-            resource=settings.resource,
+            schemes=Schemes(settings.resource, settings.dpop, ALGORITHMS),
         )
 
     def handlers(self) -> list[URLSpec]:
@@ -101,10 +102,11 @@ class AIConfigPlugin:
             self._http,
             openapi=openapi_json(self.settings),
             resource_metadata=resource_metadata(
-                self.settings.resource,
+                self._http.schemes,
                 self.settings.issuer,
                 (self.settings.read_scope, self.settings.write_scope),
             ),
+            log_out=self._log_out if self._tokens and self.settings.backchannel_logout else None,
         )
 
     def health_handlers(self) -> list[URLSpec]:
@@ -134,9 +136,9 @@ class AIConfigPlugin:
             opened.push_async_callback(self._stores.close)
             await self._stores.start()
             await self._verify_keyring()
-            if self._introspection is not None:
-                opened.push_async_callback(self._introspection.close)
-                await self._introspection.start()
+            if self._tokens is not None:
+                opened.push_async_callback(self._tokens.close)
+                await self._tokens.start()
             await opened.enter_async_context(self._reloader.running())
             self._opened = opened.pop_all()
             self._is_started = True
@@ -234,13 +236,18 @@ class AIConfigPlugin:
         """Log out: drop what is remembered of a token, or of all tokens of a subject, at once."""
         if (token is None) == (subject is None):
             raise TypeError("forget() takes either token= or subject=")
-        if self._introspection is not None:
-            self._introspection.forget(token=token, subject=subject)
+        if self._tokens is not None:
+            self._tokens.forget(token=token, subject=subject)
+
+    async def _log_out(self, logout_token: str) -> None:
+        assert self._tokens is not None
+        self.forget(subject=await self._tokens.logged_out(logout_token))
 
     async def reload(self) -> None:
         """Read the files of the settings again at once, as happens every 10 seconds.
 
-        They are the keyring, the catalogue and the shared keys. One that cannot be used is logged,
+        They are the keyring, the catalogue, the shared keys and the credentials for the
+        authorization server. One that cannot be used is logged,
         and what was read before stays in use.
         """
         await self._reloader.reload()

@@ -26,7 +26,7 @@ MAY_IMPORT: Mapping[str, Set[str]] = {
     "errors": frozenset(),
     "background": frozenset({"errors"}),
     "base_url": frozenset(),
-    "metrics": frozenset(),
+    "metrics": frozenset({"errors"}),
     "private_file": frozenset({"errors"}),
     "settings": frozenset({"base_url", "errors"}),
     "domain": frozenset({"errors"}),

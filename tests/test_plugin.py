@@ -127,7 +127,7 @@ async def test_introspection_that_cannot_start_closes_the_repository(
     async def fail(_introspection: object) -> None:
         raise OSError("no more files")
 
-    monkeypatch.setattr("aiconfig_plugin.plugin.IntrospectionAuthenticator.start", fail)
+    monkeypatch.setattr("aiconfig_plugin.access.TokenAuthenticator.start", fail)
     repository = InMemoryRepository()
     given = {"client_id": "gateway", "client_secret": "secret"}
     plugin = AIConfigPlugin(

@@ -15,6 +15,12 @@ TEXT = " te%c+x:t "
 VALID: dict[str, dict[str, Any]] = {
     "issuer": {"https://i.example/r": ...},
     "introspection_endpoint": {"http://127.0.0.1:8/x": ..., "https://[::1]:8/": ...},
+    "tokens": {"jwt": ...},
+    "jwks_uri": {"https://i.example/jwks": ..., "http://127.0.0.1:8/jwks": ...},
+    "jwt_typ": {"any": ...},
+    "introspection_rate": {"1": 1, "30": 30, "1000000": 1_000_000},
+    "dpop": {"on": ..., "required": ...},
+    "backchannel_logout": {"true": True},
     "mongodb_driver": {"pymongo": ...},
     "client_auth_method": {"client_secret_post": ..., "private_key_jwt": ...},
     "allow_http": {"true": True, "false": False},
@@ -49,6 +55,12 @@ NOT_URLS = (
 INVALID: dict[str, tuple[str, ...]] = {
     "issuer": NOT_URLS,
     "introspection_endpoint": NOT_URLS,
+    "tokens": ("JWT", "opaque", "jwt,introspection"),
+    "jwks_uri": NOT_URLS,
+    "jwt_typ": ("JWT", "at+JWT", "none"),
+    "introspection_rate": ("0", "-1", "1000001", "1.5", "x"),
+    "dpop": ("true", "ON", "yes"),
+    "backchannel_logout": ("on", "1"),
     "mongodb_driver": ("Motor", "mongo", "motor,pymongo"),
     "client_auth_method": ("none", "client_secret_jwt", "CLIENT_SECRET_BASIC"),
     "clients": (",", "web,", "web,,desktop", " "),
@@ -151,7 +163,7 @@ HTTP = {
 
 
 @pytest.mark.parametrize("url", HTTP)
-@pytest.mark.parametrize("name", ["issuer", "introspection_endpoint"])
+@pytest.mark.parametrize("name", ["issuer", "introspection_endpoint", "jwks_uri"])
 def test_plain_http_is_for_loopback_unless_it_is_allowed(name: str, url: str) -> None:
     environ = {variable(name): url}
     if HTTP[url]:

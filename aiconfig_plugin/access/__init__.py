@@ -1,10 +1,25 @@
-"""Authenticate requests by OAuth 2.0 token introspection. Knows Authlib and its HTTP client."""
+"""Authenticate requests by access tokens. Knows Authlib, its HTTP client and JOSE signatures."""
 
-from aiconfig_plugin.access.authenticator import IntrospectionAuthenticator
-from aiconfig_plugin.access.reply import ActiveToken, active_token
+from aiconfig_plugin.access.authenticator import TokenAuthenticator
+from aiconfig_plugin.access.claims import ActiveToken
+from aiconfig_plugin.access.client_auth import (
+    Credentials,
+    credential_files,
+    parse_certificates,
+    parse_client_key,
+    parse_client_secret,
+)
+from aiconfig_plugin.access.discovery import MetadataUnavailable
+from aiconfig_plugin.access.jws import ALGORITHMS
 
 __all__ = [
+    "ALGORITHMS",
     "ActiveToken",
-    "IntrospectionAuthenticator",
-    "active_token",
+    "Credentials",
+    "MetadataUnavailable",
+    "TokenAuthenticator",
+    "credential_files",
+    "parse_certificates",
+    "parse_client_key",
+    "parse_client_secret",
 ]

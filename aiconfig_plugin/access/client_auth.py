@@ -1,105 +1,143 @@
-"""The HTTP client for the authorization server: its credentials and its TLS.
-
-With :mod:`aiconfig_plugin.access.authenticator`, the only file that knows Authlib's client.
-"""
+"""How the gateway proves who it is to the authorization server: credentials and TLS."""
 
 from __future__ import annotations
 
 import json
-import os
+import re
 import ssl
 import time
-from collections.abc import Callable
+import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 from urllib.parse import quote
 
-import httpx2
 from authlib.integrations.httpx_client import AsyncOAuth2Client
 from authlib.oauth2.auth import encode_client_secret_basic
 from authlib.oauth2.rfc7523 import PrivateKeyJWT, private_key_jwt_sign
-from joserfc.errors import JoseError
-from joserfc.jwk import ECKey, RSAKey
+from joserfc.errors import JoseError, SecurityWarning
+from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 from aiconfig_plugin.errors import ConfigurationError
-from aiconfig_plugin.private_file import read_private_file
 from aiconfig_plugin.settings import Settings, variable
 
 ASSERTION_LIFETIME = 60
 """Seconds for which a client assertion is good; servers tolerate clocks that differ by less."""
-KEEPALIVE = 4.0
-"""Seconds for which an idle connection is used again: less than the 5 of Node.js's servers."""
 MIN_RSA_BITS = 2048  # RFC 7518 section 3.3
 
-ClientKey: TypeAlias = RSAKey | ECKey
+_CERTIFICATE = re.compile("-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 
-# RFC 7518 section 3.1; the first of each kind of key is what is used unless a JWK says otherwise.
+ClientKey: TypeAlias = RSAKey | ECKey | OKPKey
+
+# RFC 7518 section 3.1 and RFC 8037; the first of each kind of key is what is used unless a JWK
+# says otherwise.
 _ALGORITHMS = {
     "RSA": ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
     "P-256": ("ES256",),
     "P-384": ("ES384",),
     "P-521": ("ES512",),
+    "Ed25519": ("EdDSA", "Ed25519"),
 }
 
 
-def client_factory(
-    settings: Settings, *, timeout: float, max_connections: int
-) -> Callable[[], AsyncOAuth2Client]:
-    """Return what makes the HTTP client, once all that it needs has been read and checked.
+@dataclass(frozen=True)
+class Credentials:
+    """What the gateway proves itself with, and whom it trusts (None: the system's authorities)."""
 
-    Raises :class:`~aiconfig_plugin.errors.ConfigurationError`, which names the setting.
+    secret: str | None = None
+    key: ClientKey | None = None
+    context: ssl.SSLContext | None = None
+
+
+def credential_files(settings: Settings) -> Mapping[str, str]:
+    """Return the settings that name a file which is needed, each with its field of Credentials.
+
+    Raises :class:`~aiconfig_plugin.errors.ConfigurationError` where a setting is needed that is
+    not set, or where two say the same.
     """
+    is_jwt = settings.tokens == "jwt"
+    if not settings.issuer:
+        needing = f"{variable('tokens')}=jwt" if is_jwt else "introspection"
+        raise ConfigurationError(f"{variable('issuer')} is not set; {needing} needs it.")
+    files = {"ca_file": "context"} if settings.ca_file else {}
+    if is_jwt:
+        return files
     method = settings.client_auth_method
     secret = "client_key" if method == "private_key_jwt" else "client_secret"
+    has_file = secret == "client_secret" and bool(settings.client_secret_file)
     for name in ("client_id", secret):
-        if not getattr(settings, name):
+        if not getattr(settings, name) and not (name == secret and has_file):
             raise ConfigurationError(f"{variable(name)} is not set; introspection needs it.")
-    context = _tls(settings.ca_file)
-    assertion = _assertion(settings) if method == "private_key_jwt" else None
-
-    def make() -> AsyncOAuth2Client:
-        client = AsyncOAuth2Client(
-            client_id=settings.client_id,
-            client_secret=settings.client_secret,
-            token_endpoint_auth_method=method,
-            verify=context or True,
-            timeout=timeout,
-            limits=httpx2.Limits(max_connections=max_connections, keepalive_expiry=KEEPALIVE),
+    if has_file and settings.client_secret:
+        raise ConfigurationError(
+            f"{variable('client_secret')} and {variable('client_secret_file')} are both set; "
+            "keep one."
         )
-        client.register_client_auth_method(("client_secret_basic", _encode_basic))
-        if assertion is not None:
-            client.register_client_auth_method(assertion)
-        return client
+    if has_file:
+        files["client_secret_file"] = "secret"
+    elif secret == "client_key":
+        files["client_key"] = "key"
+    return files
 
-    return make
+
+def register_credentials(
+    client: AsyncOAuth2Client, settings: Settings, credentials: Credentials
+) -> None:
+    """Let a client authenticate with these from its next call on."""
+    client.client_secret = credentials.secret
+    client.register_client_auth_method(("client_secret_basic", _encode_basic))
+    if credentials.key is not None:
+        audience = settings.assertion_audience or settings.issuer
+        client.register_client_auth_method(_Assertion(credentials.key, str(audience)))
 
 
-def load_client_key(path: str | os.PathLike[str]) -> ClientKey:
-    """Read a private key: a JWK (RFC 7517) or PEM, in a file that only its owner may read.
+def parse_client_secret(content: bytes) -> str:
+    """Return the secret in a file; one line break at its end is an editor's, not the secret's.
 
-    Raises :class:`~aiconfig_plugin.errors.ConfigurationError`; no message holds key material.
+    Raises :class:`~aiconfig_plugin.errors.ConfigurationError`, as the next two do, without the
+    place, and without anything of the content.
     """
-    where = f"{variable('client_key')}: {os.fspath(path)}"
     try:
-        key = _import(read_private_file(path).decode("utf-8"))
-    except ConfigurationError as err:
-        raise ConfigurationError(f"{where}: {err.detail}") from None
+        secret = content.decode("utf-8").removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError:
-        raise ConfigurationError(f"{where}: not UTF-8 text.") from None
+        secret = ""
+    if not secret or "\n" in secret:
+        raise ConfigurationError("not one line of UTF-8 text.")
+    return secret
+
+
+def parse_client_key(content: bytes) -> ClientKey:
+    """Read a private key: a JWK (RFC 7517) or PEM."""
+    try:
+        key = _import(content.decode("utf-8"))
+    except UnicodeDecodeError:
+        raise ConfigurationError("not UTF-8 text.") from None
     if key is None:
-        raise ConfigurationError(f"{where}: not one private RSA or EC signing key.")
+        raise ConfigurationError("not one private RSA, EC or Ed25519 signing key.")
     if isinstance(key, RSAKey) and key.raw_value.key_size < MIN_RSA_BITS:
-        raise ConfigurationError(f"{where}: an RSA key must have {MIN_RSA_BITS} bits.")
+        raise ConfigurationError(f"an RSA key must have {MIN_RSA_BITS} bits.")
     return key
 
 
+def parse_certificates(content: bytes) -> ssl.SSLContext:
+    """Return what verifies a server by the certificates (PEM) of a file, and by no others."""
+    # By blocks: comments between them need not be ASCII, and none at all would mean the system's.
+    blocks = "\n".join(_CERTIFICATE.findall(content.decode("latin-1")))
+    try:
+        if blocks:
+            return ssl.create_default_context(cadata=blocks)
+    except (ssl.SSLError, ValueError):
+        pass
+    raise ConfigurationError("no PEM certificates in it.")
+
+
 def _import(text: str) -> ClientKey | None:
-    kinds: tuple[type[RSAKey] | type[ECKey], ...] = (RSAKey, ECKey)
+    kinds: tuple[type[RSAKey] | type[ECKey] | type[OKPKey], ...] = (RSAKey, ECKey, OKPKey)
     for kind in kinds:
         try:
             key: ClientKey = kind.import_key(json.loads(text) if _is_json(text) else text)
             # A first signature proves the key, its use and its alg before the start is over.
-            private_key_jwt_sign(key, client_id="", token_endpoint="", alg=_algorithm(key))
+            _sign(key, client_id="", audience="")
             return key
         except (JoseError, ValueError, TypeError, KeyError):
             continue  # The library's own message may quote the key.
@@ -120,41 +158,32 @@ def _algorithm(key: ClientKey) -> str:
 class _Assertion(PrivateKeyJWT):  # type: ignore[misc]
     """A client assertion (RFC 7523 section 2.2): a new ``jti`` and a short life for each call.
 
-    Its audience is the issuer alone, as draft-ietf-oauth-rfc7523bis demands: one that names an
-    endpoint could be made to name another server's.
+    Its audience is the issuer alone unless the operator says otherwise, as
+    draft-ietf-oauth-rfc7523bis demands: one that names an endpoint could be made to name another
+    server's.
     """
 
-    def __init__(self, key: ClientKey, issuer: str) -> None:
-        super().__init__(issuer, alg=_algorithm(key))
+    def __init__(self, key: ClientKey, audience: str) -> None:
+        super().__init__(audience, alg=_algorithm(key))
         self._key = key
 
     def sign(self, auth: Any, token_endpoint: str) -> Any:
+        return _sign(self._key, client_id=auth.client_id, audience=token_endpoint)
+
+
+def _sign(key: ClientKey, *, client_id: str, audience: str) -> Any:
+    with warnings.catch_warnings():
+        # Of EdDSA, which RFC 9864 renamed: servers know the old name.
+        warnings.simplefilter("ignore", SecurityWarning)
         return private_key_jwt_sign(
-            self._key,
-            client_id=auth.client_id,
-            token_endpoint=token_endpoint,
-            alg=self.alg,
-            header={"kid": self._key.kid} if self._key.kid else {},
+            key,
+            client_id=client_id,
+            token_endpoint=audience,
+            alg=_algorithm(key),
+            header={"kid": key.kid} if key.kid else {},
             issued_at=int(time.time()),
             expires_in=ASSERTION_LIFETIME,
         )
-
-
-def _assertion(settings: Settings) -> _Assertion:
-    assert settings.client_key is not None and settings.issuer is not None
-    return _Assertion(load_client_key(settings.client_key), settings.issuer)
-
-
-def _tls(ca_file: str | os.PathLike[str] | None) -> ssl.SSLContext | None:
-    if not ca_file:
-        return None
-    where = f"{variable('ca_file')}: {os.fspath(ca_file)}"
-    try:
-        return ssl.create_default_context(cafile=ca_file)
-    except ssl.SSLError:
-        raise ConfigurationError(f"{where}: no PEM certificates in it.") from None
-    except OSError as err:
-        raise ConfigurationError(f"{where}: {err.strerror}.") from None
 
 
 def _encode_basic(

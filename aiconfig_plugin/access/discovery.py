@@ -1,4 +1,4 @@
-"""Find the introspection endpoint from the issuer identifier.
+"""Find an endpoint of the authorization server from the issuer identifier.
 
 The metadata of RFC 8414, or else of OpenID Connect Discovery 1.0. Asked for once, kept, and
 asked for again when the endpoint that it named stops working.
@@ -11,7 +11,7 @@ import logging
 import math
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 from urllib.parse import urlsplit, urlunsplit
 
 import httpx2
@@ -24,25 +24,38 @@ REFRESH_INTERVAL = 5.0
 """Seconds between two refreshes at the least, however often the endpoint fails."""
 
 Fetch: TypeAlias = Callable[[str], Awaitable[httpx2.Response]]
+Member: TypeAlias = Literal["introspection_endpoint", "jwks_uri"]
+"""A member of the metadata, and the setting that takes its place."""
 
 logger = logging.getLogger("aiconfig_plugin")
 
 
 class UnusableMetadata(ValueError):
-    """Metadata that name no introspection endpoint to trust; the message is for the log."""
+    """Metadata that name no endpoint to trust; the message is for the log."""
 
 
-class IntrospectionEndpoint:
-    """The URL of the introspection endpoint: as it was configured, or else as it is discovered.
+class MetadataUnavailable(AuthorizationServerUnavailable):
+    """No place had metadata to use; ``tried`` has each with the reason, for the operator."""
+
+    def __init__(self, tried: str) -> None:
+        super().__init__("The metadata of the authorization server cannot be used.")
+        self.tried = tried
+
+
+class Endpoint:
+    """The URL of an endpoint: as it was configured, or else as it is discovered.
 
     ``timer`` gives seconds that never go backwards; ``timeout`` is in seconds.
     """
 
-    def __init__(self, settings: Settings, timer: Callable[[], float], timeout: float) -> None:
+    def __init__(
+        self, member: Member, settings: Settings, timer: Callable[[], float], timeout: float
+    ) -> None:
         assert settings.issuer
-        self._issuer = settings.issuer
+        self._member: Member = member
+        self.issuer = settings.issuer
         self._allow_http = settings.allow_http
-        self._url = settings.introspection_endpoint
+        self._url: str | None = getattr(settings, member)
         self._is_configured = self._url is not None
         self._timer = timer
         self._timeout = timeout
@@ -96,12 +109,10 @@ class IntrospectionEndpoint:
             raise unavailable from err
         except UnusableMetadata as err:
             self._log_failure(str(err))
-            raise AuthorizationServerUnavailable(
-                "The metadata of the authorization server cannot be used."
-            ) from err
+            raise MetadataUnavailable(str(err)) from err
         if self._failure:
             self._failure = ""
-            logger.info("The metadata of issuer %s name %s.", self._issuer, found)
+            logger.info("The metadata of issuer %s name %s.", self.issuer, found)
         return found
 
     def _log_failure(self, failure: str) -> None:
@@ -110,27 +121,33 @@ class IntrospectionEndpoint:
             return
         self._failure = failure
         consequence = (
-            f"{self._url} is still used" if self._url else "the introspection endpoint is not known"
+            f"{self._url} is still used" if self._url else f"the {self._named} is not known"
         )
         logger.warning(
             "The metadata of issuer %s (%s) cannot be used, so %s: %s",
-            self._issuer,
+            self.issuer,
             variable("issuer"),
             consequence,
             failure,
         )
 
+    @property
+    def _named(self) -> str:
+        return self._member.replace("_", " ")
+
     async def _first(self, fetch: Fetch) -> str:
         reasons: list[str] = []
-        for url in metadata_urls(self._issuer):
+        for url in metadata_urls(self.issuer):
             try:
+                metadata = _json(await fetch(url))
                 return named_endpoint(
-                    _json(await fetch(url)), self._issuer, allow_http=self._allow_http
+                    metadata, self._member, self.issuer, allow_http=self._allow_http
                 )
             except UnusableMetadata as err:
                 reasons.append(f"{url}: {err}")
             except httpx2.HTTPError as err:
-                reasons.append(f"{url}: {err!r}.")
+                told = no_response(err, self._timeout).detail
+                reasons.append(f"{url}: {told} ({err!r})")
         raise UnusableMetadata(" ".join(reasons))
 
 
@@ -152,19 +169,19 @@ def metadata_urls(issuer: str) -> Sequence[str]:
     ]
 
 
-def named_endpoint(metadata: Any, issuer: str, *, allow_http: bool = False) -> str:
-    """Return the introspection endpoint that metadata name.
+def named_endpoint(metadata: Any, member: Member, issuer: str, *, allow_http: bool = False) -> str:
+    """Return the endpoint that metadata name.
 
     Raises :class:`UnusableMetadata` when they are none, are another issuer's (RFC 8414
-    section 3.3), or name no endpoint that credentials may be sent to.
+    section 3.3), or name no endpoint that may be trusted with credentials or keys.
     """
     if not isinstance(metadata, dict):
-        raise UnusableMetadata("The response is not a JSON object with status 200.")
+        raise UnusableMetadata("The response is not a JSON object.")
     if (found := metadata.get("issuer")) != issuer:
         raise UnusableMetadata(f"The issuer is {found!r:.200}, not {issuer!r}.")
-    endpoint = metadata.get("introspection_endpoint")
+    endpoint = metadata.get(member)
     if not isinstance(endpoint, str) or not _is_secure(endpoint, issuer, allow_http):
-        raise UnusableMetadata(f"The introspection_endpoint {endpoint!r:.200} cannot be used.")
+        raise UnusableMetadata(f"The {member} {endpoint!r:.200} cannot be used.")
     return endpoint
 
 
@@ -196,7 +213,9 @@ def _is_secure(endpoint: str, issuer: str, allow_http: bool) -> bool:
 
 
 def _json(response: httpx2.Response) -> Any:
+    if response.status_code != 200:
+        raise UnusableMetadata(f"The response has status {response.status_code}.")
     try:
-        return response.json() if response.status_code == 200 else None
+        return response.json()
     except (ValueError, RecursionError):
-        return None
+        raise UnusableMetadata("The response is not JSON.") from None

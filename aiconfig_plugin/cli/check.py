@@ -3,52 +3,64 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
+import functools
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TextIO
 
 import click
 
-from aiconfig_plugin.access import IntrospectionAuthenticator
+from aiconfig_plugin.access import ActiveToken, MetadataUnavailable, TokenAuthenticator
 from aiconfig_plugin.base_url import Origins
 from aiconfig_plugin.cli.catalog import summary
 from aiconfig_plugin.cli.messages import describe
-from aiconfig_plugin.composition import open_policy, open_stores, open_vault
+from aiconfig_plugin.composition import open_authenticator, open_policy, open_stores, open_vault
 from aiconfig_plugin.domain import unreadable_keys, verify_keyring
 from aiconfig_plugin.errors import (
     AIConfigError,
     ConfigurationError,
-    InvalidToken,
     KeyUnreadable,
+    UserRequired,
 )
 from aiconfig_plugin.settings import Settings, variable
 
 
 @click.command("check")
-def check_command() -> int:
+@click.option(
+    "--token-file",
+    type=click.File("r", encoding="utf-8"),
+    metavar="FILE",
+    help="Also say what an access token is worth here; - is standard input.",
+)
+def check_command(token_file: TextIO | None) -> int:
     """Check settings, keyring, store and authorization server."""
-    return asyncio.run(_run_check())
+    return asyncio.run(_run_check(token_file.read().strip() if token_file else None))
 
 
-async def _run_check() -> int:
+async def _run_check(token: str | None) -> int:
     try:
         settings = Settings.from_env()
     except ConfigurationError as err:
         _report("settings", f"FAILED: {err.detail}")
         return 1
     _report("settings", "OK")
-    checks = {
+    checks: dict[str, Callable[[Settings], Awaitable[str]]] = {
         "keyring": _check_keyring,
         "store": _check_store,
         "authorization server": _check_authorization_server,
     }
     if settings.catalog or settings.shared_keys:
         checks["catalogue"] = _check_catalog
+    if token is not None:
+        checks["token"] = functools.partial(_check_token, token)
     failed = 0
     for name, check in checks.items():
         try:
             _report(name, await check(settings))
         except AIConfigError as err:
             failed = 1
-            _report(name, f"FAILED: {describe(err)}")
+            told = f" {err.tried}" if isinstance(err, MetadataUnavailable) else ""
+            _report(name, f"FAILED: {describe(err)}{told}")
     return failed
 
 
@@ -93,12 +105,36 @@ async def _check_store(settings: Settings) -> str:
 
 
 async def _check_authorization_server(settings: Settings) -> str:
-    introspection = IntrospectionAuthenticator(settings)
+    async with _authenticator(settings) as authenticator:
+        return f"OK; {await authenticator.probe()}"
+
+
+async def _check_token(token: str, settings: Settings) -> str:
+    """Say who a token stands for, or raise the rule that refuses it."""
+    async with _authenticator(settings) as authenticator:
+        active = await authenticator.look_up(token)
+    if active.principal.subject is None:
+        raise UserRequired(f"It stands for no user ({variable('subject_claim')}).")
+    return f"OK; {_told(active)}"
+
+
+def _told(active: ActiveToken) -> str:
+    principal = active.principal
+    return "; ".join(
+        [
+            f"subject {principal.subject}",
+            f"client {principal.client_id or 'not named'}",
+            f"scopes {' '.join(sorted(principal.scopes)) or 'none'}",
+            *(["bound to a key (DPoP)"] if active.bound_to else []),
+        ]
+    )
+
+
+@asynccontextmanager
+async def _authenticator(settings: Settings) -> AsyncIterator[TokenAuthenticator]:
+    authenticator = open_authenticator(settings)
     try:
-        await introspection.start()
-        await introspection.authenticate(secrets.token_urlsafe())
-    except InvalidToken:
-        return "OK; it accepts this gateway's credentials"
+        await authenticator.start()
+        yield authenticator
     finally:
-        await introspection.close()
-    raise ConfigurationError("the endpoint accepted an invalid token.")
+        await authenticator.close()

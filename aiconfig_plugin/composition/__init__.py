@@ -1,5 +1,6 @@
 """Opens what the settings name, and reads its files again when they have changed."""
 
+from aiconfig_plugin.composition.access import open_authenticator
 from aiconfig_plugin.composition.opening import (
     open_policy,
     open_service,
@@ -10,6 +11,7 @@ from aiconfig_plugin.composition.stores import open_mongo_stores, open_stores
 
 __all__ = [
     "Reloader",
+    "open_authenticator",
     "open_mongo_stores",
     "open_policy",
     "open_service",

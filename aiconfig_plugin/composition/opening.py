@@ -51,27 +51,28 @@ def _keyring(settings: Settings) -> Source[Keyring]:
             f"{variable('keyring')} is not set: name the keyring file "
             "('aiconfig keyring create FILE' makes one)."
         )
-    return _file("keyring", settings.keyring, read_private_file, parse_keyring)
+    return open_file("keyring", settings.keyring, read_private_file, parse_keyring)
 
 
 def _operators_files(settings: Settings) -> Mapping[str, Source[Any]]:
     """Return the files of the policy by its fields."""
     files: dict[str, Source[Any]] = {}
     if settings.catalog:
-        files["catalog"] = _file("catalog", settings.catalog, read_file, parse_catalog)
+        files["catalog"] = open_file("catalog", settings.catalog, read_file, parse_catalog)
     if settings.shared_keys:
-        files["shared_keys"] = _file(
+        files["shared_keys"] = open_file(
             "shared_keys", settings.shared_keys, read_private_file, parse_shared_keys
         )
     return files
 
 
-def _file(
+def open_file(
     setting: str,
     path: str | os.PathLike[str],
     read: Callable[[str | os.PathLike[str]], bytes],
     parse: Callable[[bytes], T],
 ) -> Source[T]:
+    """Return the file at ``path``, which ``setting`` names; nothing is read yet."""
     return Source(setting, f"{os.fspath(path)}: ", functools.partial(read, path), parse)
 
 

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Literal, TypeAlias
+
 from aiconfig_plugin.errors.base import AIConfigError, InternalError, Unavailable
+from aiconfig_plugin.errors.request import InvalidParameter
+
+Rejection: TypeAlias = Literal[
+    "malformed", "inactive", "signature", "type", "issuer", "audience", "time", "proof",
+    "logged-out", "other",
+]  # fmt: skip
+"""Why a token was rejected, in a word for the metrics."""
 
 
 class MissingToken(AIConfigError):
@@ -19,6 +28,38 @@ class InvalidToken(AIConfigError):
     code = "invalid-token"
     title = "Invalid access token"
     status = 401
+
+    def __init__(self, detail: str | None = None, *, reason: Rejection = "other") -> None:
+        super().__init__(detail)
+        self.reason = reason
+
+
+class InvalidDPoPProof(InvalidToken):
+    """The token is bound to a key, or must be, and the request does not prove possession of it.
+
+    RFC 9449 section 7.1: the challenge is one of the scheme ``DPoP``.
+    """
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, reason="proof")
+
+
+class IntrospectionRefused(InvalidToken):
+    """The authorization server refused the introspection request with status 400.
+
+    The caller is told of an inactive token. ``told`` is what the server says of the request, for
+    the log and the operator.
+    """
+
+    def __init__(self, told: str) -> None:
+        super().__init__("The access token is not active.", reason="inactive")
+        self.told = told
+
+
+class InvalidLogoutToken(InvalidParameter):
+    """A back-channel log-out request was refused; nobody was logged out."""
+
+    title = "Invalid logout token"
 
 
 class InsufficientScope(AIConfigError):

@@ -2,7 +2,7 @@
 
 from aiconfig_plugin.http.base import HTTPConfig
 from aiconfig_plugin.http.browser_files import web_routes
-from aiconfig_plugin.http.challenge import WELL_KNOWN, resource_metadata
+from aiconfig_plugin.http.challenge import WELL_KNOWN, Schemes, resource_metadata
 from aiconfig_plugin.http.health import HealthHandler, MetricsHandler
 from aiconfig_plugin.http.openapi import build_openapi, openapi_json
 from aiconfig_plugin.http.operations import Access
@@ -17,6 +17,7 @@ __all__ = [
     "MetricsHandler",
     "PROBLEMS",
     "ROUTES",
+    "Schemes",
     "WELL_KNOWN",
     "build_openapi",
     "openapi_json",

@@ -27,7 +27,8 @@ from aiconfig_plugin.errors import (
     MethodNotAllowed,
     UserRequired,
 )
-from aiconfig_plugin.http.body import BodyBudget, BodyReader, require_json
+from aiconfig_plugin.http.body import BodyBudget, BodyReader, require_media_type
+from aiconfig_plugin.http.challenge import BEARER, Schemes
 from aiconfig_plugin.http.cors import preflight_headers, response_headers
 from aiconfig_plugin.http.operations import Access, Operation, Route
 from aiconfig_plugin.http.problems import CONTENT_TYPE, Problem, of_host, problem
@@ -50,8 +51,8 @@ class HTTPConfig:
     scopes: Mapping[Access, str]
     """The scope that each access asks for; empty asks for none."""
     cors_origins: Collection[str] = ()
-    resource: str | None = None
-    """The URL of the resource, where its metadata is published (RFC 9728)."""
+    schemes: Schemes = BEARER
+    """The authentication schemes, as challenges and the resource's metadata tell them."""
     bodies: BodyBudget = field(default=_PROCESS_BUDGET)
     """Shared by all plugins of the process."""
     parsing: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -127,7 +128,7 @@ class BaseHandler(RequestHandler):
             self._body = BodyReader(self.config.bodies, announced, keep=operation.reads_body)
             try:
                 if operation.reads_body:
-                    require_json(headers)
+                    require_media_type(headers, operation.media_type)
                 self._body.check_announced()
             except AIConfigError as error:
                 # Tornado would send "100 Continue" after an answer that is not finished.
@@ -217,7 +218,8 @@ class BaseHandler(RequestHandler):
     def _problem(self, error: BaseException | None) -> Problem:
         return problem(
             error,
-            resource=self.config.resource,
+            schemes=self.config.schemes,
+            authorization=self.request.headers.get("Authorization", ""),
             allow=self.route.methods,
             writes=self.operation is not None and self.operation.access is Access.WRITE,
         )
@@ -247,6 +249,7 @@ class BaseHandler(RequestHandler):
     ) -> None:
         status = self._problem(value).status
         if isinstance(value, InvalidToken):
+            process_metrics().rejection(value.reason)
             logger.info("%s: token rejected: %s", self._request_summary(), value)
         elif status == 503:
             cause = getattr(value, "__cause__", None)

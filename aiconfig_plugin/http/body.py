@@ -18,11 +18,11 @@ MAX_BODY_BYTES = MIB
 MAX_DRAINED_BYTES = 16 * MIB
 
 
-def require_json(headers: Mapping[str, str]) -> None:
-    """Raise ``UnsupportedMediaType`` for a body that is not plain ``application/json``."""
-    media_type, _, _ = headers.get("Content-Type", "").partition(";")
-    if media_type.strip().lower() != "application/json":
-        raise UnsupportedMediaType("Send the body as application/json.")
+def require_media_type(headers: Mapping[str, str], media_type: str) -> None:
+    """Raise ``UnsupportedMediaType`` for a body that is not plain ``media_type``."""
+    given, _, _ = headers.get("Content-Type", "").partition(";")
+    if given.strip().lower() != media_type:
+        raise UnsupportedMediaType(f"Send the body as {media_type}.")
     # Tornado's decompress_request renames the header of what it decompresses.
     coding = headers.get("X-Consumed-Content-Encoding") or headers.get("Content-Encoding", "")
     if coding.strip().lower() not in ("", "identity"):

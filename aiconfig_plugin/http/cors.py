@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 EXPOSED = "ETag, Location, Retry-After, WWW-Authenticate"
-ALLOWED = "Authorization, Content-Type, If-Match, If-None-Match"
+ALLOWED = "Authorization, Content-Type, DPoP, If-Match, If-None-Match"
 MAX_AGE = 600
 """Seconds for which a browser may remember a preflight."""
 

@@ -36,6 +36,8 @@ class Operation:
     headers: tuple[str, ...] = ()
     parameters: tuple[str, ...] = ()
     reads_body: bool = False
+    media_type: str = "application/json"
+    """Of the body that it reads."""
     action: Action | None = None
     """What the audit trail calls a write; where its scope is missing, http records it."""
     problems: tuple[int, ...] = ()

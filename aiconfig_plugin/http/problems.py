@@ -12,7 +12,7 @@ from tornado.web import HTTPError
 
 from aiconfig_plugin import errors
 from aiconfig_plugin.errors import AIConfigError
-from aiconfig_plugin.http.challenge import challenge
+from aiconfig_plugin.http.challenge import BEARER, Schemes, challenge
 
 CONTENT_TYPE = "application/problem+json"
 
@@ -61,14 +61,16 @@ class Problem:
 def problem(
     error: BaseException | None,
     *,
-    resource: str | None = None,
+    schemes: Schemes = BEARER,
+    authorization: str = "",
     allow: Collection[str] = (),
     writes: bool = False,
 ) -> Problem:
     """Return what a client is told of ``error``.
 
-    ``resource`` is as in :func:`~aiconfig_plugin.http.challenge.challenge`, ``allow`` the methods
-    of the route; ``writes`` says that the request would have changed something.
+    ``schemes`` and ``authorization`` are as in
+    :func:`~aiconfig_plugin.http.challenge.challenge`, ``allow`` the methods of the route;
+    ``writes`` says that the request would have changed something.
     """
     if isinstance(error, HTTPError):
         if error.status_code == 405:
@@ -88,7 +90,12 @@ def problem(
         document["errors"] = [asdict(violation) for violation in error.violations]
     if isinstance(error, errors.StorageUnavailable) and writes:
         document["outcome"] = error.outcome or "nothing-changed"
-    return Problem(error.status, document, _headers(error, resource, allow))
+    if isinstance(error, errors.MethodNotAllowed):
+        return Problem(error.status, document, {"Allow": ", ".join(allow)})
+    if isinstance(error, errors.Unavailable):
+        return Problem(error.status, document, {"Retry-After": str(error.retry_after)})
+    told = challenge(error, schemes, authorization)
+    return Problem(error.status, document, {} if told is None else {"WWW-Authenticate": told})
 
 
 def _status_alone(error: HTTPError) -> Problem:
@@ -96,18 +103,6 @@ def _status_alone(error: HTTPError) -> Problem:
     title = error.reason or responses.get(error.status_code, "Unknown")
     document = {"type": "about:blank", "title": title, "status": error.status_code}
     return Problem(error.status_code, document, reason=error.reason)
-
-
-def _headers(
-    error: AIConfigError, resource: str | None, allow: Collection[str]
-) -> Mapping[str, str]:
-    match error:
-        case errors.MethodNotAllowed():
-            return {"Allow": ", ".join(allow)}
-        case errors.Unavailable():
-            return {"Retry-After": str(error.retry_after)}
-    authenticate = challenge(error, resource)
-    return {} if authenticate is None else {"WWW-Authenticate": authenticate}
 
 
 def of_host(error: HTTPError, scope: str) -> Exception:

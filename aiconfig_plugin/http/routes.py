@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from tornado.routing import URLSpec
 
 from aiconfig_plugin.http import handlers
+from aiconfig_plugin.http.backchannel_logout import FORM, BackChannelLogoutHandler, LogOut
 from aiconfig_plugin.http.base import HTTPConfig
 from aiconfig_plugin.http.browser_files import StaticHandler, web_routes
 from aiconfig_plugin.http.challenge import WELL_KNOWN, metadata_url
@@ -148,17 +149,34 @@ ROUTES: tuple[Route, ...] = (
 RESOURCE_METADATA = Route(WELL_KNOWN, StaticHandler, {"GET": Operation(Access.PUBLIC)})
 
 
-def url_specs(config: HTTPConfig, *, openapi: bytes, resource_metadata: bytes) -> list[URLSpec]:
-    """Return the routes for an application; the two documents are JSON."""
+# The authorization server calls it, so it is no part of what OpenAPI tells clients.
+BACKCHANNEL_LOGOUT = Route(
+    "/backchannel-logout",
+    BackChannelLogoutHandler,
+    {"POST": Operation(Access.PUBLIC, reads_body=True, media_type=FORM)},
+)
+
+
+def url_specs(
+    config: HTTPConfig, *, openapi: bytes, resource_metadata: bytes, log_out: LogOut | None = None
+) -> list[URLSpec]:
+    """Return the routes for an application; the two documents are JSON.
+
+    ``log_out`` gets the logout tokens of the authorization server, where it may send any.
+    """
     compile_schemas()
     given = {OPENAPI_PATH: {"content": openapi}}
     specs = [
         _url_spec(config, config.prefix + route.path, route, **given.get(route.path, {}))
         for route in (*ROUTES, *web_routes())
     ]
-    if config.resource is not None:
+    if log_out is not None:
+        path = config.prefix + BACKCHANNEL_LOGOUT.path
+        specs.append(_url_spec(config, path, BACKCHANNEL_LOGOUT, log_out=log_out))
+    resource = config.schemes.resource
+    if resource is not None:
         # Where RFC 9728 puts it, and where it would be without a proxy that changes the path.
-        public = urlsplit(metadata_url(config.resource)).path
+        public = urlsplit(metadata_url(resource)).path
         for path in dict.fromkeys((public, WELL_KNOWN + config.prefix)):
             specs.append(_url_spec(config, path, RESOURCE_METADATA, content=resource_metadata))
     return specs

@@ -36,6 +36,9 @@ from aiconfig_plugin.settings.declaration import (
 ClientAuthMethod: TypeAlias = Literal[
     "client_secret_basic", "client_secret_post", "private_key_jwt"
 ]
+TokenKind: TypeAlias = Literal["introspection", "jwt"]
+JWTType: TypeAlias = Literal["at+jwt", "any"]
+DPoPMode: TypeAlias = Literal["off", "on", "required"]
 APIKeyPolicy: TypeAlias = Literal["opaque", "sealed"]
 MongoDBDriver: TypeAlias = Literal["motor", "pymongo"]
 
@@ -64,6 +67,24 @@ class Settings:
     issuer: str | None = setting(
         None, "Issuer identifier of the authorization server (RFC 8414 section 2).", URL
     )
+    tokens: TokenKind = setting(
+        "introspection",
+        "How access tokens are checked: `introspection` asks the authorization server (RFC 7662), "
+        "`jwt` verifies RFC 9068 tokens with the issuer's keys.",
+        one_of(TokenKind),
+    )
+    jwks_uri: str | None = setting(
+        None,
+        "URL of the issuer's JWK Set, for `jwt` and for back-channel log-out; without it, the "
+        "`jwks_uri` of its metadata.",
+        URL,
+    )
+    jwt_typ: JWTType = setting(
+        "at+jwt",
+        "`typ` that a JWT access token must have: `at+jwt` (RFC 9068), or `any`, which also takes "
+        "`JWT` and none.",
+        one_of(JWTType),
+    )
     introspection_endpoint: str | None = setting(
         None,
         "URL of the introspection endpoint (RFC 7662); without it, the metadata of the issuer "
@@ -76,6 +97,11 @@ class Settings:
     client_secret: str | None = setting(
         None, "Client secret, for `client_secret_basic` and `client_secret_post`.", secret=True
     )
+    client_secret_file: str | os.PathLike[str] | None = setting(
+        None,
+        "Path of a private file with the client secret, in place of `AICONFIG_CLIENT_SECRET`; read "
+        "again when it changes.",
+    )
     client_auth_method: ClientAuthMethod = setting(
         "client_secret_basic",
         "How the gateway authenticates when it introspects (RFC 6749 section 2.3, RFC 7523): "
@@ -84,6 +110,10 @@ class Settings:
     )
     client_key: str | os.PathLike[str] | None = setting(
         None, "Path of the private key for `private_key_jwt`: a JWK or PEM in a private file."
+    )
+    assertion_audience: str | None = setting(
+        None,
+        "`aud` of the assertion for `private_key_jwt`; without it, the issuer.",
     )
     ca_file: str | os.PathLike[str] | None = setting(
         None,
@@ -124,6 +154,24 @@ class Settings:
     )
     introspection_cache_size: int = setting(
         10_000, "Maximum number of cached introspections.", number(int, 1, 1_000_000)
+    )
+    introspection_rate: int | None = setting(
+        None,
+        "Introspections a minute that the authorization server allows; at most half of them are "
+        "for tokens that were never active here. Without it, no limit.",
+        number(int, 1, 1_000_000),
+    )
+    dpop: DPoPMode = setting(
+        "off",
+        "Tokens bound to a key (DPoP, RFC 9449): `off` refuses them, `on` accepts them beside "
+        "bearer tokens, `required` accepts no others. Needs `AICONFIG_RESOURCE`.",
+        one_of(DPoPMode),
+    )
+    backchannel_logout: bool = setting(
+        False,
+        "`true` adds `POST {prefix}/backchannel-logout` (OpenID Connect Back-Channel Logout 1.0) "
+        "for the authorization server to call.",
+        BOOLEAN,
     )
     clock_leeway: float = setting(
         0.0, "Seconds by which clocks may differ, for `exp` and `nbf`.", number(float, 0, 60)
@@ -166,7 +214,7 @@ class Settings:
             if not check.accepts(value):
                 raise ConfigurationError(f"{variable(each.name)} {check.rule}.")
             object.__setattr__(self, each.name, value)
-        for name in ("issuer", "introspection_endpoint"):
+        for name in ("issuer", "introspection_endpoint", "jwks_uri"):
             if not self.allow_http and is_exposed(getattr(self, name) or ""):
                 raise ConfigurationError(
                     f"{variable(name)} must be an https URL; http is for loopback addresses, "

@@ -11,7 +11,9 @@ import pytest
 from tornado.ioloop import IOLoop
 
 from aiconfig_plugin import AIConfigError, Principal, Settings
-from aiconfig_plugin.access.authenticator import IntrospectionAuthenticator, Limits
+from aiconfig_plugin.access.authenticator import TokenAuthenticator
+from aiconfig_plugin.access.introspection import Limits
+from aiconfig_plugin.composition import open_authenticator
 from tests.support.scripted_server import ScriptedServer
 
 NOW = 1_700_000_000.0
@@ -19,7 +21,7 @@ ISSUER = "https://issuer.example"
 CLIENT_ID, SECRET = "gateway", "hush-0f9b"
 TOKEN = "mF_9.B5f-4.1JqM~+/=="
 
-Make: TypeAlias = Callable[..., Awaitable[IntrospectionAuthenticator]]
+Make: TypeAlias = Callable[..., Awaitable[TokenAuthenticator]]
 
 
 class Clocks:
@@ -44,12 +46,10 @@ def make(
     io_loop: IOLoop, server: ScriptedServer, clocks: Clocks, caplog: pytest.LogCaptureFixture
 ) -> Iterator[Make]:
     """Makes authenticators that ask the scripted server, with settings of one's choice."""
-    made: list[IntrospectionAuthenticator] = []
+    made: list[TokenAuthenticator] = []
 
-    async def started(
-        *, limits: Limits | None = None, **changes: Any
-    ) -> IntrospectionAuthenticator:
-        authenticator = IntrospectionAuthenticator(
+    async def started(*, limits: Limits | None = None, **changes: Any) -> TokenAuthenticator:
+        authenticator = open_authenticator(
             settings(server, **changes),
             clock=lambda: clocks.epoch,
             timer=lambda: clocks.ticks,

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from aiconfig_plugin.access.authenticator import IntrospectionAuthenticator, Limits
+from aiconfig_plugin.access.introspection import Limits
+from aiconfig_plugin.composition import open_authenticator
 from aiconfig_plugin.errors import (
     AIConfigError,
     AuthorizationServerUnavailable,
@@ -192,7 +193,7 @@ async def test_a_server_that_was_restarted_is_asked_over_a_new_connection(
 
 
 async def test_it_is_made_without_a_loop(server: ScriptedServer) -> None:
-    await asyncio.to_thread(IntrospectionAuthenticator, settings(server))
+    await asyncio.to_thread(open_authenticator, settings(server))
 
 
 async def test_it_asks_only_between_start_and_close(make: Make, server: ScriptedServer) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tornado.httputil import HTTPHeaders, HTTPServerRequest, RequestStartLine
 
 from aiconfig_plugin import InvalidToken, MissingToken
-from aiconfig_plugin.access.authenticator import bearer_token
+from aiconfig_plugin.access.authorization import presented_token
 from tests.access.conftest import TOKEN, Make
 from tests.support.growth import assert_linear
 from tests.support.scripted_server import ScriptedServer, active
@@ -21,7 +21,7 @@ header_text = st.text(st.characters(codec="latin-1", exclude_characters="\r\n\0"
 
 
 def read(value: str) -> str:
-    return bearer_token(HTTPHeaders({"Authorization": value}))
+    return presented_token(HTTPHeaders({"Authorization": value})).token
 
 
 async def test_a_request_is_authenticated_by_its_authorization_header_alone(
@@ -71,7 +71,7 @@ def test_without_a_bearer_token_it_is_missing(value: str) -> None:
 
 def test_without_a_header_it_is_missing() -> None:
     with pytest.raises(MissingToken):
-        bearer_token(HTTPHeaders())
+        presented_token(HTTPHeaders())
 
 
 @pytest.mark.parametrize("value", INVALID, ids=ascii)
@@ -86,7 +86,7 @@ def test_two_headers_are_not_one_token() -> None:
     headers.add("Authorization", "Bearer a")
     headers.add("Authorization", "Bearer b")
     with pytest.raises(InvalidToken):
-        bearer_token(headers)
+        presented_token(headers)
 
 
 @given(st.sampled_from(["Bearer ", "bearer  ", "Bearer", "", "Basic ", " Bearer "]), header_text)
@@ -107,7 +107,7 @@ def test_a_header_gives_a_token_or_a_refusal_and_nothing_else(scheme: str, rest:
 def test_the_header_is_read_in_linear_time(pattern: str, repeated: str) -> None:
     def work(headers: HTTPHeaders) -> None:
         with contextlib.suppress(MissingToken, InvalidToken):
-            bearer_token(headers)
+            presented_token(headers)
 
     def make(size: int) -> HTTPHeaders:
         return HTTPHeaders({"Authorization": pattern.format(repeated * size)})

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from aiconfig_plugin import InvalidToken, Principal
-from aiconfig_plugin.access.authenticator import IntrospectionAuthenticator
+from aiconfig_plugin.access.authenticator import TokenAuthenticator
 from tests.access.conftest import NOW, TOKEN, Clocks, Make, gather, outcome
 from tests.support.scripted_server import INACTIVE, Reply, ScriptedServer, active
 
@@ -15,7 +15,7 @@ EITHER = pytest.mark.parametrize("reply", [active(), INACTIVE], ids=["active", "
 
 
 async def asks_about(
-    authenticator: IntrospectionAuthenticator, server: ScriptedServer, token: str = TOKEN
+    authenticator: TokenAuthenticator, server: ScriptedServer, token: str = TOKEN
 ) -> bool:
     """Whether the server is asked when this token comes; whatever the answer is."""
     before = server.asked(token)
@@ -128,7 +128,7 @@ async def test_what_is_remembered_holds_no_token(make: Make, server: ScriptedSer
     authenticator = await make()
     server.script("Zq7Xv0Kw-active", active())
     await gather(*map(authenticator.authenticate, ["Zq7Xv0Kw-active", "Zq7Xv0Kw-inactive"]))
-    remembered = [vars(authenticator)[name] for name in ("_active", "_inactive")]
+    remembered = [vars(vars(authenticator)["_cache"])[name] for name in ("_active", "_inactive")]
     assert [len(cache) for cache in remembered] == [1, 1]
     assert "Zq7Xv0Kw" not in repr(remembered)
 

@@ -14,8 +14,8 @@ from joserfc import jwt
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 
 from aiconfig_plugin import AuthorizationServerUnavailable, Settings
-from aiconfig_plugin.access.authenticator import IntrospectionAuthenticator
-from aiconfig_plugin.access.client_auth import ASSERTION_LIFETIME, load_client_key
+from aiconfig_plugin.access.client_auth import ASSERTION_LIFETIME
+from aiconfig_plugin.composition import open_authenticator
 from aiconfig_plugin.errors import ConfigurationError
 from tests.access.conftest import ISSUER, TOKEN, Make
 from tests.support.scripted_server import ScriptedServer, active
@@ -71,7 +71,7 @@ async def test_each_call_carries_a_fresh_assertion_for_the_issuer(
 ) -> None:
     content, algorithm, key = KEYS[name]
     path = write(tmp_path / "key", content)
-    authenticator = IntrospectionAuthenticator(settings(path, introspection_endpoint=server.url))
+    authenticator = open_authenticator(settings(path, introspection_endpoint=server.url))
     await authenticator.start()
     try:
         for token in ("a", "b"):
@@ -124,7 +124,7 @@ REFUSED = {
 def test_a_key_that_cannot_sign_stops_the_start_and_is_not_shown(tmp_path: Path, name: str) -> None:
     path = write(tmp_path / "key", REFUSED[name])
     with pytest.raises(ConfigurationError, match="AICONFIG_CLIENT_KEY") as caught:
-        IntrospectionAuthenticator(settings(path))
+        open_authenticator(settings(path))
     assert str(path) in caught.value.detail
     assert caught.value.__cause__ is None
     assert EC.as_dict(private=True)["d"] not in caught.value.detail
@@ -136,12 +136,12 @@ def test_a_key_that_cannot_sign_stops_the_start_and_is_not_shown(tmp_path: Path,
 def test_a_key_that_others_may_read_is_refused(tmp_path: Path, mode: int) -> None:
     path = write(tmp_path / "key", EC.as_dict(private=True), mode)
     with pytest.raises(ConfigurationError, match=f"mode {mode:04o}"):
-        load_client_key(path)
+        open_authenticator(settings(path))
 
 
 def test_what_is_missing_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="AICONFIG_CLIENT_KEY: .*No such file"):
-        load_client_key(tmp_path / "none")
+        open_authenticator(settings(tmp_path / "none"))
     for given, name in (
         ({"client_key": None}, "AICONFIG_CLIENT_KEY"),
         ({"client_key": ""}, "AICONFIG_CLIENT_KEY"),
@@ -152,7 +152,7 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
         ({"issuer": None}, "AICONFIG_ISSUER"),
     ):
         with pytest.raises(ConfigurationError, match=f"{name} is not set"):
-            IntrospectionAuthenticator(settings(tmp_path / "none", **given))
+            open_authenticator(settings(tmp_path / "none", **given))
 
 
 async def test_a_certificate_is_checked_against_the_ca_file_and_never_not(
@@ -177,4 +177,4 @@ def test_a_ca_file_without_certificates_stops_the_start(tmp_path: Path, content:
         write(path, content)
     given = {"client_auth_method": "client_secret_basic", "client_secret": "s", "ca_file": path}
     with pytest.raises(ConfigurationError, match="AICONFIG_CA_FILE"):
-        IntrospectionAuthenticator(settings(path, **given))
+        open_authenticator(settings(path, **given))

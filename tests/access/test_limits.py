@@ -7,7 +7,8 @@ import asyncio
 import pytest
 
 from aiconfig_plugin import AuthorizationServerUnavailable
-from aiconfig_plugin.access.authenticator import Limits
+from aiconfig_plugin.access.introspection import Limits
+from aiconfig_plugin.access.turns import INITIAL
 from tests.access.conftest import Make, gather
 from tests.support.scripted_server import Reply, ScriptedServer, active
 
@@ -15,7 +16,7 @@ CROWD = 1000
 
 
 def test_the_limits_bound_connections_and_memory() -> None:
-    assert (Limits().max_calls, Limits().max_pending) == (50, 2000)
+    assert (Limits().max_calls, Limits().max_pending) == (50, 4000)
 
 
 async def test_one_token_in_a_thousand_requests_is_one_call_and_nobody_else_waits(
@@ -36,16 +37,16 @@ async def test_one_token_in_a_thousand_requests_is_one_call_and_nobody_else_wait
 async def test_each_token_is_one_call_and_known_users_do_not_wait(
     make: Make, server: ScriptedServer
 ) -> None:
-    authenticator = await make(limits=Limits(max_calls=10))
+    authenticator = await make()
     server.script("known", active("bob"))
     await authenticator.authenticate("known")
     tokens = [f"t{n}" for n in range(100)]
     gates = [server.gated(token, active(token)) for token in tokens]
     asked = [asyncio.create_task(authenticator.authenticate(token)) for token in tokens]
-    await server.until_asked(1 + 10)
+    await server.until_asked(1 + INITIAL)
     assert (await authenticator.authenticate("known")).subject == "bob"
     assert not any(call.done() for call in asked)
-    assert len(server.calls) == 1 + 10
+    assert len(server.calls) == 1 + INITIAL
     for gate in gates:
         gate.set()
     assert [principal.subject for principal in await asyncio.gather(*asked)] == tokens
@@ -83,7 +84,7 @@ async def test_who_waits_too_long_for_a_turn_gets_503(make: Make, server: Script
 async def test_only_so_many_may_run_or_wait_however_often_they_are_forgotten(
     make: Make, server: ScriptedServer, forget: bool
 ) -> None:
-    authenticator = await make(limits=Limits(max_pending=3))
+    authenticator = await make(limits=Limits(max_pending=6))
     gates = [server.gated(f"t{n}", active()) for n in range(3)]
     held = [asyncio.create_task(authenticator.authenticate(f"t{n}")) for n in range(3)]
     await server.until_asked(3)

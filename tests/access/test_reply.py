@@ -10,7 +10,8 @@ import httpx2
 import pytest
 
 from aiconfig_plugin import Principal, Settings
-from aiconfig_plugin.access.reply import ActiveToken, active_token, read_reply
+from aiconfig_plugin.access.claims import ActiveToken
+from aiconfig_plugin.access.reply import read_reply
 from aiconfig_plugin.errors import (
     AuthorizationServerUnavailable,
     ClientCredentialsRefused,
@@ -40,7 +41,7 @@ def content(vector: Vector) -> bytes:
 
 def principal(status: int, body: bytes, **given: Any) -> Principal:
     response = httpx2.Response(status, headers=given.pop("headers", None), content=body)
-    active = active_token(read_reply(response), Settings(issuer=ISSUER, **given))
+    active = read_reply(response, Settings(issuer=ISSUER, **given))
     active.check_time(NOW)
     return active.principal
 

@@ -23,7 +23,7 @@ from urllib.request import Request, urlopen
 import pytest
 from pymongo import MongoClient
 
-from aiconfig_plugin.access import IntrospectionAuthenticator
+from aiconfig_plugin.access.introspection import Introspection
 from aiconfig_plugin.cli import main
 from aiconfig_plugin.cli.logs import JSONFormatter
 from aiconfig_plugin.cli.serve import run_until_stopped
@@ -232,9 +232,9 @@ def test_check_tells_how_many_stored_keys_are_unreadable(
 def test_check_fails_for_an_endpoint_that_accepts_any_token(
     run: Run, settings: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def accept(*_: object) -> None: ...
+    async def accept(*_: object, known: bool) -> None: ...
 
-    monkeypatch.setattr(IntrospectionAuthenticator, "authenticate", accept)
+    monkeypatch.setattr(Introspection, "check", accept)
     code, parts = check(run, **settings)
     told = "FAILED: the endpoint accepted an invalid token."
     assert (code, parts) == (1, {**OK, "authorization server": told})

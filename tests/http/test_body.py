@@ -11,7 +11,7 @@ from aiconfig_plugin.http.body import (
     MIB,
     BodyBudget,
     BodyReader,
-    require_json,
+    require_media_type,
 )
 
 PIECE = b"x" * 65_536
@@ -132,7 +132,7 @@ def test_the_budget_of_a_process_is_64_mib_with_8_for_bodies_up_to_64_kib() -> N
 def test_json_is_taken_whatever_its_parameters_and_case(
     media_type: str, coding: dict[str, str]
 ) -> None:
-    require_json({"Content-Type": media_type, **coding})
+    require_media_type({"Content-Type": media_type, **coding}, "application/json")
 
 
 JSON = {"Content-Type": "application/json"}
@@ -159,4 +159,4 @@ JSON = {"Content-Type": "application/json"}
 )
 def test_any_other_type_or_coding_is_refused(headers: dict[str, str]) -> None:
     with pytest.raises(UnsupportedMediaType):
-        require_json(headers)
+        require_media_type(headers, "application/json")

@@ -73,7 +73,7 @@ async def test_a_preflight_is_answered_without_a_token_on_every_route(
         assert answer.headers["Access-Control-Allow-Origin"] == APP
         assert answer.headers["Access-Control-Allow-Methods"] == ", ".join(route.methods)
         headers = answer.headers["Access-Control-Allow-Headers"]
-        assert headers == "Authorization, Content-Type, If-Match, If-None-Match"
+        assert headers == "Authorization, Content-Type, DPoP, If-Match, If-None-Match"
         assert int(answer.headers["Access-Control-Max-Age"]) > 0
         assert answer.headers["Vary"] == "Authorization, Origin"
 
