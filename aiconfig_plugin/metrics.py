@@ -8,7 +8,10 @@ that is fixed here or in the routes: nothing that a caller sends, and no subject
 from __future__ import annotations
 
 import functools
-from collections.abc import Set
+import os
+import tempfile
+from collections.abc import Iterator, Set
+from contextlib import contextmanager
 from typing import Any, Literal, TypeAlias
 
 from aiconfig_plugin.errors import Rejection
@@ -17,6 +20,9 @@ Lookup: TypeAlias = Literal["hit", "miss", "coalesced"]
 Outcome: TypeAlias = Literal["active", "inactive", "unavailable", "refused"]
 Keys: TypeAlias = Set[tuple[str, str, str]]
 """For each key ``kid``, what it is for, and whether it is the primary: "true" or "false"."""
+
+DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
+"""Where processes share their metrics: the library's own variable, read when it is imported."""
 
 # Seconds; a request may wait for one introspection and one write to the store.
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -31,6 +37,9 @@ class Metrics:
     def expose(self) -> bytes:
         """Return the metrics in the format that Prometheus scrapes."""
         return b""
+
+    def process_ended(self, pid: int) -> None:
+        """Forget what a process that shared these metrics said of itself; its counts stay."""
 
     def request(self, route: str, status: int, seconds: float) -> None:
         """Count an answered request; ``route`` is a path of the routes, without the prefix."""
@@ -56,7 +65,8 @@ class PrometheusMetrics(Metrics):
 
     def __init__(self, client: Any, registry: Any) -> None:
         self.content_type = client.CONTENT_TYPE_LATEST
-        self._generate = functools.partial(client.generate_latest, registry)
+        self._client = client
+        self._registry = registry
         requests = client.Counter(
             "aiconfig_requests", "Requests that were answered.", ["route", "status"],
             registry=registry,
@@ -105,7 +115,15 @@ class PrometheusMetrics(Metrics):
         )  # fmt: skip
 
     def expose(self) -> bytes:
-        return bytes(self._generate())
+        registry = self._registry
+        if DIRECTORY in os.environ:
+            registry = self._client.CollectorRegistry()
+            self._client.multiprocess.MultiProcessCollector(registry)
+        return bytes(self._client.generate_latest(registry))
+
+    def process_ended(self, pid: int) -> None:
+        if DIRECTORY in os.environ:
+            self._client.multiprocess.mark_process_dead(pid)
 
     def request(self, route: str, status: int, seconds: float) -> None:
         self._requests(route, status).inc()
@@ -133,11 +151,22 @@ class PrometheusMetrics(Metrics):
             self._keyring_info.labels(*key).set(1)
 
 
+@contextmanager
+def metrics_of_several_processes() -> Iterator[None]:
+    """Let the processes that are forked inside the block add up their metrics.
+
+    To be entered before :func:`process_metrics` is called for the first time.
+    """
+    with tempfile.TemporaryDirectory(prefix="aiconfig-metrics-") as directory:
+        os.environ.setdefault(DIRECTORY, directory)
+        yield
+
+
 @functools.cache
 def process_metrics() -> Metrics:
     """Return the metrics of this process; the first call registers the collectors."""
     try:
-        import prometheus_client
+        import prometheus_client.multiprocess
     except ImportError:
         return Metrics()
     return PrometheusMetrics(prometheus_client, prometheus_client.REGISTRY)

@@ -11,10 +11,10 @@ import click
 from aiconfig_plugin.cli.catalog import catalog_command
 from aiconfig_plugin.cli.check import check_command
 from aiconfig_plugin.cli.keys import keyring_command, rotate_command, seal_command
-from aiconfig_plugin.cli.messages import describe
+from aiconfig_plugin.cli.messages import exit_code
 from aiconfig_plugin.cli.migrate import migrate_command
 from aiconfig_plugin.cli.serve import port_option, run_until_stopped, serve_command
-from aiconfig_plugin.errors import AIConfigError, ConfigurationError
+from aiconfig_plugin.errors import ConfigurationError
 from aiconfig_plugin.http import openapi_json
 from aiconfig_plugin.settings import Settings
 
@@ -23,16 +23,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; an error is one line on standard error."""
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
     try:
-        return command.main(argv, "aiconfig", standalone_mode=False) or 0
+        return exit_code(lambda: command.main(argv, "aiconfig", standalone_mode=False))
     except click.ClickException as err:
         err.show()
         return err.exit_code
     except click.Abort:
         click.echo("aiconfig: Aborted.", err=True)
         return 1
-    except AIConfigError as err:
-        click.echo(f"aiconfig: {describe(err)}", err=True)
-        return 2 if isinstance(err, ConfigurationError) else 1
 
 
 @click.group(
