@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
-from typing import Any, cast
+from typing import Any
 
 import httpx2
 from tornado.httputil import HTTPServerRequest
 from tornado.routing import URLSpec
-from tornado.web import Application
+from tornado.web import Application, RequestHandler
 
-from aiconfig_plugin.access import ALGORITHMS, TokenAuthenticator
+from aiconfig_plugin.access import TokenAuthenticator
 from aiconfig_plugin.base_url import BaseURL, Origins
-from aiconfig_plugin.composition import Reloader, open_authenticator, open_service, open_stores
+from aiconfig_plugin.composition import (
+    Reloader,
+    open_authenticator,
+    open_routes,
+    open_service,
+    open_stores,
+)
 from aiconfig_plugin.domain import (
     Authenticator,
     Filters,
@@ -28,16 +34,9 @@ from aiconfig_plugin.domain import (
     unreadable_keys,
     verify_keyring,
 )
-from aiconfig_plugin.errors import BaseURLRefused, InvalidToken, MissingToken
-from aiconfig_plugin.http import (
-    Access,
-    HealthHandler,
-    HTTPConfig,
-    Schemes,
-    openapi_json,
-    resource_metadata,
-    url_specs,
-)
+from aiconfig_plugin.errors import BaseURLRefused
+from aiconfig_plugin.http import HandlerAuthenticator, HealthHandler, check_principal
+from aiconfig_plugin.lifecycle import Lifecycle
 from aiconfig_plugin.outbound import origin_client
 from aiconfig_plugin.settings import Settings, variable
 
@@ -54,13 +53,14 @@ class AIConfigPlugin:
     one; the plugin does not close it. ``repository`` takes its place: any
     :class:`~aiconfig_plugin.Repository`, such as
     :class:`~aiconfig_plugin.testing.InMemoryRepository` in the tests of a host. ``authenticate``
-    is for gateways that have authenticated the request already: an async callable that takes the
-    ``HTTPServerRequest`` and returns a :class:`~aiconfig_plugin.Principal` (None where there is
-    nobody), or raises ``MissingToken``, ``InvalidToken`` or ``AuthorizationServerUnavailable``.
-    The default is OAuth 2.0 token introspection (RFC 7662), or JWT access tokens (RFC 9068).
+    is for gateways that have authenticated the request already: a callable, async or not, that
+    takes the ``HTTPServerRequest`` and returns a :class:`~aiconfig_plugin.Principal` (None where
+    there is nobody), or raises ``MissingToken``, ``InvalidToken``,
+    ``AuthorizationServerUnavailable`` or Tornado's ``HTTPError``. The default is OAuth 2.0 token
+    introspection (RFC 7662), or JWT access tokens (RFC 9068).
 
     Makes no connection and needs no event loop before :meth:`start`, so the host may fork.
-    ``async with`` starts and closes it.
+    Without a call of it, the first request starts the plugin. ``async with`` starts and closes it.
     Raises :class:`~aiconfig_plugin.errors.ConfigurationError` for settings or a keyring that
     cannot work, and TypeError for a ``database`` of another type.
     """
@@ -81,33 +81,41 @@ class AIConfigPlugin:
         if authenticate is None:
             authenticate = self._tokens = open_authenticator(settings, self._reloader)
         self._authenticate = authenticate
-        self._opened = AsyncExitStack()
-        self._is_started = False
+        self._lifecycle = Lifecycle(self._open)
         self._origins = Origins(settings.base_urls)
         self._service, self._vault = open_service(
             settings, self._repository, self._origins, self._reloader
         )
-        self._http = HTTPConfig(
-            service=self._service,
-            authenticate=self.authenticate,
-            prefix=settings.prefix,
-            scopes={Access.READ: settings.read_scope, Access.WRITE: settings.write_scope},
-            cors_origins=settings.cors_origins,
-            schemes=Schemes(settings.resource, settings.dpop, ALGORITHMS),
-        )
 
-    def handlers(self) -> list[URLSpec]:
-        """Return the routes, for ``Application([*routes, *plugin.handlers()])``."""
-        return url_specs(
-            self._http,
-            openapi=openapi_json(self.settings),
-            resource_metadata=resource_metadata(
-                self._http.schemes,
-                self.settings.issuer,
-                (self.settings.read_scope, self.settings.write_scope),
+    def handlers(
+        self,
+        *,
+        base: type[RequestHandler] | None = None,
+        principal: HandlerAuthenticator | None = None,
+        prefix: str | None = None,
+        as_tuples: bool = False,
+    ) -> list[Any]:
+        """Return the routes, for ``Application([*routes, *plugin.handlers()])``.
+
+        With ``base`` they are subclasses of the host's own handler, whose ``prepare``, headers and
+        checks come first. ``principal`` takes the place of ``authenticate`` for hosts whose log-in
+        needs the handler: it gets the ``RequestHandler``. ``prefix`` takes the place of the
+        setting. The list holds ``URLSpec``; with ``as_tuples``, for hosts that take nothing else,
+        tuples of pattern, handler and arguments.
+        """
+        specs = open_routes(
+            self.settings,
+            self._service,
+            ensure_started=self._lifecycle.ensure_started,
+            identify=lambda handler: self._check(
+                principal(handler) if principal else self._authenticate(handler.request)
             ),
-            log_out=self._log_out if self._tokens and self.settings.backchannel_logout else None,
+            log_out=self._log_out if self._tokens else None,
+            base=base,
+            prefix=prefix,
         )
+        tuples = [(spec.regex.pattern, spec.handler_class, spec.kwargs) for spec in specs]
+        return tuples if as_tuples else specs
 
     def health_handlers(self) -> list[URLSpec]:
         """Return ``/healthz`` and ``/readyz``, which answer probes without a token.
@@ -118,30 +126,42 @@ class AIConfigPlugin:
         """
         return [
             URLSpec("/healthz", HealthHandler, {"is_healthy": lambda: True}),
-            URLSpec("/readyz", HealthHandler, {"is_healthy": lambda: self._is_started}),
+            URLSpec("/readyz", HealthHandler, {"is_healthy": lambda: self._lifecycle.is_started}),
         ]
 
-    def mount(self, app: Application) -> None:
-        """Add the routes to an application, ahead of the rules it was made with."""
-        app.add_handlers(r".*", self.handlers())
+    def mount(
+        self,
+        app: Application,
+        *,
+        base: type[RequestHandler] | None = None,
+        principal: HandlerAuthenticator | None = None,
+        prefix: str | None = None,
+    ) -> None:
+        """Add the routes to an application, ahead of the rules it was made with.
+
+        The further arguments are those of :meth:`handlers`.
+        """
+        routes = self.handlers(base=base, principal=principal, prefix=prefix)
+        app.add_handlers(r".*", routes)
 
     async def start(self) -> None:
         """Connect to the database, bring its schema up to date, check the keyring against it.
 
-        Raises :class:`~aiconfig_plugin.errors.StorageUnavailable` when the database does not
-        respond, and :class:`~aiconfig_plugin.errors.ConfigurationError` for the keyring of another
-        database. What was opened is closed then.
+        Does nothing where the first request has done so. Raises
+        :class:`~aiconfig_plugin.errors.StorageUnavailable` when the database does not respond, and
+        :class:`~aiconfig_plugin.errors.ConfigurationError` for the keyring of another database.
+        What was opened is closed then.
         """
-        async with AsyncExitStack() as opened:
-            opened.push_async_callback(self._stores.close)
-            await self._stores.start()
-            await self._verify_keyring()
-            if self._tokens is not None:
-                opened.push_async_callback(self._tokens.close)
-                await self._tokens.start()
-            await opened.enter_async_context(self._reloader.running())
-            self._opened = opened.pop_all()
-            self._is_started = True
+        await self._lifecycle.start()
+
+    async def _open(self, opened: AsyncExitStack) -> None:
+        opened.push_async_callback(self._stores.close)
+        await self._stores.start()
+        await self._verify_keyring()
+        if self._tokens is not None:
+            opened.push_async_callback(self._tokens.close)
+            await self._tokens.start()
+        await opened.enter_async_context(self._reloader.running())
 
     async def _verify_keyring(self) -> None:
         kids = await self._repository.kids()
@@ -163,15 +183,11 @@ class AIConfigPlugin:
         :class:`~aiconfig_plugin.errors.InvalidToken` for a principal that has expired. The scope
         is for the route to check.
         """
-        principal = cast("Principal | None", await self._authenticate(request))
-        if principal is None:
-            raise MissingToken("This request is not authenticated.")
-        if (
-            principal.expires_at is not None
-            and principal.expires_at + self.settings.clock_leeway <= time.time()
-        ):
-            raise InvalidToken("The authentication has expired.")
-        return principal
+        await self._lifecycle.ensure_started()
+        return await self._check(self._authenticate(request))
+
+    async def _check(self, answer: Principal | None | Awaitable[Principal | None]) -> Principal:
+        return await check_principal(answer, now=time.time() - self.settings.clock_leeway)
 
     async def resolve(
         self,
@@ -195,6 +211,7 @@ class AIConfigPlugin:
         issuer = issuer or self.settings.issuer
         if not issuer:
             raise ValueError("without AICONFIG_ISSUER, resolve() takes issuer=")
+        await self._lifecycle.ensure_started()
         owner = Owner(issuer, subject)
         filters = Filters(provider=provider, type=type, model=model, label=label)
         return await self._service.resolve(owner, filters)
@@ -241,6 +258,7 @@ class AIConfigPlugin:
 
     async def _log_out(self, logout_token: str) -> None:
         assert self._tokens is not None
+        await self._lifecycle.ensure_started()
         self.forget(subject=await self._tokens.logged_out(logout_token))
 
     async def reload(self) -> None:
@@ -253,9 +271,8 @@ class AIConfigPlugin:
         await self._reloader.reload()
 
     async def close(self) -> None:
-        """Close what :meth:`start` opened."""
-        self._is_started = False
-        await self._opened.aclose()
+        """Close what :meth:`start` opened. Requests are answered by 503 from then on."""
+        await self._lifecycle.close()
 
     async def __aenter__(self) -> AIConfigPlugin:
         await self.start()

@@ -7,6 +7,7 @@ from aiconfig_plugin.composition.opening import (
     open_vault,
 )
 from aiconfig_plugin.composition.reloading import Reloader
+from aiconfig_plugin.composition.routes import open_routes
 from aiconfig_plugin.composition.stores import open_mongo_stores, open_stores
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "open_authenticator",
     "open_mongo_stores",
     "open_policy",
+    "open_routes",
     "open_service",
     "open_stores",
     "open_vault",

@@ -51,7 +51,9 @@ class Principal:
 
     ``subject`` is None for a token that stands for no user. ``scopes`` may be given as any
     iterable, or as the space-separated string of RFC 6749 section 3.3. ``expires_at`` is in
-    seconds since the epoch; None means that no end was given.
+    seconds since the epoch; None means that no end was given. ``ambient`` says that the browser
+    sends the credential by itself, as it does with a cookie or a client certificate: a write is
+    then refused unless it comes from this site.
     """
 
     issuer: str
@@ -59,6 +61,7 @@ class Principal:
     scopes: Iterable[str] = frozenset()
     client_id: str | None = None
     expires_at: float | None = None
+    ambient: bool = False
 
     def __post_init__(self) -> None:
         scopes = self.scopes.split() if isinstance(self.scopes, str) else self.scopes

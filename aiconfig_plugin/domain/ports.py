@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -161,7 +161,12 @@ class KeyVault(Protocol):
 
 
 class Authenticator(Protocol):
-    """Says who makes a request, from its headers alone: no body has been read yet."""
+    """Says who makes a request, from its headers alone: no body has been read yet.
 
-    async def __call__(self, request: HTTPServerRequest) -> Principal:
+    It may be a coroutine function or a plain one.
+    """
+
+    def __call__(
+        self, request: HTTPServerRequest
+    ) -> Principal | None | Awaitable[Principal | None]:
         """Return the principal, or raise ``MissingToken``, ``InvalidToken`` or an outage."""

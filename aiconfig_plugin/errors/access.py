@@ -92,6 +92,14 @@ class ClientNotAllowed(AIConfigError):
     status = 403
 
 
+class CrossSiteRequest(AIConfigError):
+    """A browser sent a credential by itself, and nothing shows that a page of this site asked."""
+
+    code = "cross-site-request"
+    title = "Cross-site request"
+    status = 403
+
+
 class ClientCredentialsRefused(InternalError):
     """The authorization server refused this gateway's own client credentials."""
 

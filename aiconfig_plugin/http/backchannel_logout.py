@@ -14,7 +14,8 @@ from aiconfig_plugin.errors import (
     InvalidLogoutToken,
     MethodNotAllowed,
 )
-from aiconfig_plugin.http.base import BaseHandler, HTTPConfig
+from aiconfig_plugin.http.base import BaseHandler
+from aiconfig_plugin.http.config import HTTPConfig
 from aiconfig_plugin.http.operations import Route
 from aiconfig_plugin.http.problems import Problem
 

@@ -1,4 +1,4 @@
-"""What all routes share: authentication, body limits, response headers and errors.
+"""What all routes share: the host's rules, authentication and body limits.
 
 Closed by default: a method that the table of routes does not list is refused, and one that it
 lists is reached only with the scope that its access asks for.
@@ -7,66 +7,41 @@ lists is reached only with the scope that its access asks for.
 from __future__ import annotations
 
 import asyncio
-import json
-import logging
 import sys
-from collections.abc import Awaitable, Collection, Mapping
-from dataclasses import dataclass, field
-from types import TracebackType
+from collections.abc import Awaitable
 from typing import Any, cast
 
 from tornado.http1connection import HTTP1Connection
 from tornado.web import Finish, HTTPError, RequestHandler, stream_request_body
 
-from aiconfig_plugin.domain import AIConfigService, Authenticator, Owner, record_audit
+from aiconfig_plugin.domain import Owner, record_audit
 from aiconfig_plugin.errors import (
     AIConfigError,
+    CrossSiteRequest,
     InsufficientScope,
     InvalidParameter,
-    InvalidToken,
     MethodNotAllowed,
     UserRequired,
 )
-from aiconfig_plugin.http.body import BodyBudget, BodyReader, require_media_type
-from aiconfig_plugin.http.challenge import BEARER, Schemes
-from aiconfig_plugin.http.cors import preflight_headers, response_headers
+from aiconfig_plugin.http.body import MAX_DRAINED_UNREAD_BYTES, BodyReader, require_media_type
+from aiconfig_plugin.http.config import HTTPConfig
+from aiconfig_plugin.http.cors import preflight_headers
+from aiconfig_plugin.http.cross_site import is_same_origin
+from aiconfig_plugin.http.identity import of_host
 from aiconfig_plugin.http.operations import Access, Operation, Route
-from aiconfig_plugin.http.problems import CONTENT_TYPE, Problem, of_host, problem
+from aiconfig_plugin.http.responses import ResponseHandler
 from aiconfig_plugin.metrics import process_metrics
-
-logger = logging.getLogger("aiconfig_plugin")
-
-_PROCESS_BUDGET = BodyBudget()
-
-to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-
-
-@dataclass(frozen=True)
-class HTTPConfig:
-    """What every handler needs. There is one for each plugin."""
-
-    service: AIConfigService
-    authenticate: Authenticator
-    prefix: str
-    scopes: Mapping[Access, str]
-    """The scope that each access asks for; empty asks for none."""
-    cors_origins: Collection[str] = ()
-    schemes: Schemes = BEARER
-    """The authentication schemes, as challenges and the resource's metadata tell them."""
-    bodies: BodyBudget = field(default=_PROCESS_BUDGET)
-    """Shared by all plugins of the process."""
-    parsing: asyncio.Lock = field(default_factory=asyncio.Lock)
-    """One large body at a time: threads that parse would take turns with the event loop."""
 
 
 @stream_request_body
-class BaseHandler(RequestHandler):
+class BaseHandler(ResponseHandler):
     """The rules that every route obeys.
 
     A mixin as well: it calls what it overrides, so that a host's handler may come behind it.
     """
 
     def initialize(self, config: HTTPConfig, route: Route) -> None:
+        super().initialize()
         self.config = config
         self.route = route
         self.operation = route.methods.get(self.request.method or "")
@@ -75,66 +50,65 @@ class BaseHandler(RequestHandler):
         self._answered = False
         self._set_cors_headers()
 
-    def set_default_headers(self) -> None:
-        super().set_default_headers()
-        self.clear_header("Server")
-        self.set_header("Cache-Control", "no-store")
-        self.set_header("Vary", "Authorization")
-        self.set_header("X-Content-Type-Options", "nosniff")
-        if hasattr(self, "config"):  # Tornado calls this once before ``initialize``.
-            self._set_cors_headers()
-
-    def _set_cors_headers(self) -> None:
-        origins = self.config.cors_origins
-        if not origins:
-            return
-        self.set_header("Vary", "Authorization, Origin")
-        for name, value in response_headers(self.request.headers.get("Origin"), origins).items():
-            self.set_header(name, value)
-
     def check_xsrf_cookie(self) -> None:
-        """A bearer token is not ambient: no other site's page can make a browser send it."""
+        """Tornado and hosts ask too early: see :meth:`_check_site`.
+
+        No other site's page can make a browser send a credential that is not ambient.
+        """
 
     def check_trusted_origin(self, origin: str) -> bool:
         """As :meth:`check_xsrf_cookie`, for the host's ``cross_origin_protection``."""
         return True
 
-    def compute_etag(self) -> str | None:
-        """Only the revision is an entity tag here."""
-        return None
-
     async def prepare(self) -> None:
+        # Tornado would answer a body over the host's own limit before a handler could.
+        cast(HTTP1Connection, self.request.connection).set_max_body_size(sys.maxsize)
+        try:
+            await self._admit()
+        except Finish:
+            raise
+        except Exception as error:
+            body = self._body or self._announced_body(keep=False, drained=MAX_DRAINED_UNREAD_BYTES)
+            # Tornado would send "100 Continue" after an answer that is not finished.
+            expects = "Expect" in self.request.headers
+            if self._finished or body is None or body.is_overlong() or expects:
+                raise
+            self._answer_early(body, error)
+
+    async def _admit(self) -> None:
+        """Go through the rules, the host's first, and be ready to receive a body."""
         prepared = super().prepare()
         if prepared is not None:
             await prepared
-        # Tornado would answer a body over the host's own limit before a handler could.
-        cast(HTTP1Connection, self.request.connection).set_max_body_size(sys.maxsize)
+        if self._finished:  # by the host
+            return
         if self.request.method == "OPTIONS" and self.config.cors_origins:
             self._answer_preflight()
             return
         if self.operation is None:
             raise MethodNotAllowed()
         if self.operation.access is not Access.PUBLIC:
+            await self.config.ensure_started()
             await self._authorize(self.operation)
         self._expect_body(self.operation)
         self._admitted = True
 
+    def _announced_body(self, **how: Any) -> BodyReader | None:
+        """Return a reader for the body that the headers announce, if they do."""
+        length = self.request.headers.get("Content-Length", "")
+        if "Transfer-Encoding" not in self.request.headers and length in ("", "0"):
+            return None
+        announced = int(length[:20]) if length.isdecimal() else None
+        return BodyReader(self.config.bodies, announced, **how)
+
     def _expect_body(self, operation: Operation) -> None:
         """Refuse what the headers alone tell of a body, and be ready to receive it."""
-        headers = self.request.headers
-        length = headers.get("Content-Length", "")
-        if length or operation.reads_body or "Transfer-Encoding" in headers:
-            announced = int(length[:20]) if length.isdecimal() else None
-            self._body = BodyReader(self.config.bodies, announced, keep=operation.reads_body)
-            try:
-                if operation.reads_body:
-                    require_media_type(headers, operation.media_type)
-                self._body.check_announced()
-            except AIConfigError as error:
-                # Tornado would send "100 Continue" after an answer that is not finished.
-                if self._body.is_overlong() or "Expect" in headers:
-                    raise
-                self._answer_early(self._body, error)
+        self._body = self._announced_body(keep=operation.reads_body)
+        if operation.reads_body:
+            self._body = self._body or BodyReader(self.config.bodies, 0)
+            require_media_type(self.request.headers, operation.media_type)
+        if self._body is not None:
+            self._body.check_announced()
 
     def _answer_preflight(self) -> None:
         """Answer a CORS preflight, which carries no token and reaches nothing behind."""
@@ -147,19 +121,35 @@ class BaseHandler(RequestHandler):
     async def _authorize(self, operation: Operation) -> None:
         scope = self.config.scopes[operation.access]
         try:
-            principal = await self.config.authenticate(self.request)
+            principal = await self.config.identify(self)
         except HTTPError as err:
             raise of_host(err, scope) from err
         owner = Owner(principal.issuer, principal.subject) if principal.subject else None
-        if scope and scope not in principal.scopes:
-            refused = InsufficientScope(scope)
+        try:
+            if principal.ambient and operation.access is Access.WRITE:
+                self._check_site()
+            if scope and scope not in principal.scopes:
+                raise InsufficientScope(scope)
+        except AIConfigError as refused:
             if owner and operation.action:
                 client_id = principal.client_id
                 record_audit(operation.action, owner, client_id=client_id, refused=refused)
-            raise refused
+            raise
         if owner is None:
             raise UserRequired("A token that represents a user is required.")
         self.owner, self.client_id = owner, principal.client_id
+
+    def _check_site(self) -> None:
+        """Ask the host's XSRF check of a write, or where it has none, for the same origin."""
+        check = super().check_xsrf_cookie
+        overridden = getattr(check, "__func__", None) is not RequestHandler.check_xsrf_cookie
+        if overridden or self.settings.get("xsrf_cookies"):
+            try:
+                check()
+            except HTTPError as error:
+                raise CrossSiteRequest("The host's XSRF check refuses this request.") from error
+        elif not is_same_origin(self.request.headers, self.request.protocol, self.request.host):
+            raise CrossSiteRequest("With this credential, only pages of this origin may write.")
 
     def data_received(self, chunk: bytes) -> Awaitable[None] | None:
         if self._finished or self._body is None:
@@ -176,13 +166,15 @@ class BaseHandler(RequestHandler):
         # What is dropped may be a little that is compressed to very much: others get their turn.
         return asyncio.sleep(0) if self._answered else None
 
-    def _answer_early(self, body: BodyReader, error: AIConfigError) -> None:
+    def _answer_early(self, body: BodyReader, error: Exception) -> None:
         """Answer now, and keep the connection, so that the client gets to read it.
 
-        What of the body still arrives is dropped, and :meth:`read_body` ends the request.
+        What of the body still arrives is dropped, and the request ends with it: Tornado calls the
+        handler's method then, which must not run.
         """
-        self._answered = True
+        self._body, self._answered = body, True
         body.close()
+        setattr(self, self.request.method.lower(), lambda *_: self.finish())
         self.log_exception(type(error), error, None)
         self.clear()
         self._write_problem(self._problem(error))
@@ -197,9 +189,7 @@ class BaseHandler(RequestHandler):
             raise InvalidParameter("The query is not valid UTF-8.") from None
 
     def read_body(self) -> bytearray:
-        if self._answered or self._body is None:
-            raise Finish()
-        return self._body.read()
+        return self._body.read() if self._body is not None else bytearray()
 
     def on_connection_close(self) -> None:
         super().on_connection_close()
@@ -215,52 +205,8 @@ class BaseHandler(RequestHandler):
         if self._body is not None:
             self._body.close()
 
-    def _problem(self, error: BaseException | None) -> Problem:
-        return problem(
-            error,
-            schemes=self.config.schemes,
-            authorization=self.request.headers.get("Authorization", ""),
-            allow=self.route.methods,
-            writes=self.operation is not None and self.operation.access is Access.WRITE,
-        )
-
-    def send_error(self, status_code: int = 500, **kwargs: Any) -> None:
-        _, error, _ = kwargs.get("exc_info", (None, None, None))
-        kwargs["problem"] = found = self._problem(error)
-        super().send_error(found.status, **kwargs)
-
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         if not self._admitted:
             # The body is not going to be read, so Tornado ends the connection.
             self.set_header("Connection", "close")
-        self._write_problem(kwargs["problem"])
-
-    def _write_problem(self, found: Problem) -> None:
-        self.set_status(found.status, found.reason)
-        for name, value in found.headers.items():
-            self.set_header(name, value)
-        self.write_json(found.document, CONTENT_TYPE)
-
-    def log_exception(
-        self,
-        typ: type[BaseException] | None,
-        value: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
-        status = self._problem(value).status
-        if isinstance(value, InvalidToken):
-            process_metrics().rejection(value.reason)
-            logger.info("%s: token rejected: %s", self._request_summary(), value)
-        elif status == 503:
-            cause = getattr(value, "__cause__", None)
-            logger.warning("%s: %s (%r)", self._request_summary(), value, cause)
-        elif status >= 500:
-            logger.error("%s", self._request_summary(), exc_info=value)
-
-    def _request_summary(self) -> str:
-        """Leave the query out of the access log: some clients put a token there."""
-        return f"{self.request.method} {self.request.path} ({self.request.remote_ip})"
-
-    def write_json(self, document: Any, content_type: str = "application/json") -> None:
-        self.set_header("Content-Type", content_type)
-        self.write(to_json(document).encode())
+        super().write_error(status_code, **kwargs)

@@ -13,9 +13,11 @@ from aiconfig_plugin.errors import (
 
 KIB, MIB = 1024, 1024 * 1024
 MAX_BODY_BYTES = MIB
-# What follows a refusal is read and dropped up to here, so that the client gets to read why. A
-# longer body is cut off, which many clients report as a broken connection.
+# What follows a refusal is read and dropped up to here, so that the client gets to read why, also
+# through a proxy. A longer body is cut off, which many clients report as a broken connection.
 MAX_DRAINED_BYTES = 16 * MIB
+MAX_DRAINED_UNREAD_BYTES = MIB
+"""Of a request that is refused before its body counts."""
 
 
 def require_media_type(headers: Mapping[str, str], media_type: str) -> None:
@@ -56,10 +58,19 @@ class BodyBudget:
 class BodyReader:
     """Keeps one body; with ``keep=False`` it only counts, for methods that take no body.
 
-    ``announced`` is the Content-Length; None is a chunked body.
+    ``announced`` is the Content-Length; None is a chunked body. ``drained`` bytes are dropped at
+    most.
     """
 
-    def __init__(self, budget: BodyBudget, announced: int | None, *, keep: bool = True) -> None:
+    def __init__(
+        self,
+        budget: BodyBudget,
+        announced: int | None,
+        *,
+        keep: bool = True,
+        drained: int = MAX_DRAINED_BYTES,
+    ) -> None:
+        self._drained = drained
         self._budget = budget
         self._announced = announced or 0
         self._keep = keep
@@ -86,7 +97,7 @@ class BodyReader:
 
     def is_overlong(self) -> bool:
         """Tell whether this is too much even to be dropped."""
-        return max(self._announced, self._received) > MAX_DRAINED_BYTES
+        return max(self._announced, self._received) > self._drained
 
     def read(self) -> bytearray:
         """Return what was received."""
@@ -100,7 +111,7 @@ class BodyReader:
 
     def _refusal(self, size: int, more: int) -> AIConfigError | None:
         """Return why a body of ``size`` bytes, ``more`` of them new, is not kept, if so."""
-        if size > (MAX_BODY_BYTES if self._keep else MAX_DRAINED_BYTES):
+        if size > (MAX_BODY_BYTES if self._keep else self._drained):
             return BodyTooLarge(f"A body may have at most {MAX_BODY_BYTES} bytes.")
         if self._keep and not self._budget.has(more, large=self._large):
             return StorageUnavailable(

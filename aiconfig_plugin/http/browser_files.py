@@ -17,7 +17,8 @@ from collections.abc import Mapping
 from importlib import resources
 from typing import Any
 
-from aiconfig_plugin.http.base import BaseHandler, HTTPConfig
+from aiconfig_plugin.http.base import BaseHandler
+from aiconfig_plugin.http.config import HTTPConfig
 from aiconfig_plugin.http.operations import Access, Operation, Route
 
 _TYPES = {"js": "text/javascript; charset=utf-8", "css": "text/css; charset=utf-8"}
@@ -60,13 +61,13 @@ class StaticHandler(BaseHandler):
     ) -> None:
         super().initialize(config, route)
         self._content = content
-        self._content_type = content_type
+        self._media_type = content_type
         self._cache_control = cache_control
         self._location = location
 
     async def get(self) -> None:
         self.set_header("Cache-Control", self._cache_control)
-        self.set_header("Content-Type", self._content_type)
+        self.set_content_type(self._media_type)
         if self._location is not None:
             self.set_header("Location", self._location)
             self.set_status(307)
@@ -89,7 +90,7 @@ class WebFileHandler(BaseHandler):
     ) -> None:
         super().initialize(config, route)
         self._content = content
-        self._content_type = content_type
+        self._media_type = content_type
         self._compressed = compressed
         self._present = present
 
@@ -97,7 +98,7 @@ class WebFileHandler(BaseHandler):
         is_present = digest == self._present
         lifetime = "public, max-age=31536000, immutable" if is_present else "no-cache"
         self.set_header("Cache-Control", lifetime)
-        self.set_header("Content-Type", self._content_type)
+        self.set_content_type(self._media_type)
         self.add_header("Vary", "Accept-Encoding")
         is_compressed = "gzip" in self.request.headers.get("Accept-Encoding", "")
         if is_compressed:

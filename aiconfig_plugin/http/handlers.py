@@ -50,7 +50,8 @@ class CreateHandler(_ConfigHandler):
         submission = await self.read_submission()
         config = await self.config.service.create(self.owner, submission, client_id=self.client_id)
         self.set_status(201)
-        self.set_header("Location", f"{self.config.prefix}{READ_PATH}")
+        # Relative, so that it holds behind whatever changes the beginning of the path.
+        self.set_header("Location", f"..{READ_PATH}")
         self.write_config(config)
 
 

@@ -24,6 +24,7 @@ _TOLD: tuple[type[AIConfigError], ...] = (
     errors.InsufficientScope,
     errors.UserRequired,
     errors.ClientNotAllowed,
+    errors.CrossSiteRequest,
     errors.ConfigNotFound,
     errors.MethodNotAllowed,
     errors.ConfigExists,
@@ -75,7 +76,7 @@ def problem(
     if isinstance(error, HTTPError):
         if error.status_code == 405:
             error = errors.MethodNotAllowed()
-        elif error.status_code < 500:
+        elif error.status_code != 500:
             return _status_alone(error)
     if not isinstance(error, AIConfigError):
         error = errors.InternalError()
@@ -103,20 +104,3 @@ def _status_alone(error: HTTPError) -> Problem:
     title = error.reason or responses.get(error.status_code, "Unknown")
     document = {"type": "about:blank", "title": title, "status": error.status_code}
     return Problem(error.status_code, document, reason=error.reason)
-
-
-def of_host(error: HTTPError, scope: str) -> Exception:
-    """Return what an ``HTTPError`` of a host's ``authenticate`` means here.
-
-    401 and 403 become the plugin's own errors, so that they carry a challenge; 5xx is an outage
-    of whatever the host asks. Any other status stays as it is.
-    """
-    match error.status_code:
-        case 401:
-            return errors.InvalidToken("The host rejected the credentials of this request.")
-        case 403:
-            return errors.InsufficientScope(scope)
-        case status if status >= 500:
-            detail = "The host could not authenticate the request."
-            return errors.AuthorizationServerUnavailable(detail)
-    return error

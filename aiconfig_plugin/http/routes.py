@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from typing import Any
 from urllib.parse import urlsplit
 
 from tornado.routing import URLSpec
+from tornado.web import RequestHandler
 
 from aiconfig_plugin.http import handlers
 from aiconfig_plugin.http.backchannel_logout import FORM, BackChannelLogoutHandler, LogOut
-from aiconfig_plugin.http.base import HTTPConfig
 from aiconfig_plugin.http.browser_files import StaticHandler, web_routes
 from aiconfig_plugin.http.challenge import WELL_KNOWN, metadata_url
+from aiconfig_plugin.http.config import HTTPConfig
 from aiconfig_plugin.http.operations import Access, Operation, Route
 from aiconfig_plugin.http.validation import compile_schemas
 
@@ -158,31 +160,54 @@ BACKCHANNEL_LOGOUT = Route(
 
 
 def url_specs(
-    config: HTTPConfig, *, openapi: bytes, resource_metadata: bytes, log_out: LogOut | None = None
+    config: HTTPConfig,
+    *,
+    openapi: bytes,
+    resource_metadata: bytes,
+    log_out: LogOut | None = None,
+    base: type[RequestHandler] | None = None,
 ) -> list[URLSpec]:
     """Return the routes for an application; the two documents are JSON.
 
-    ``log_out`` gets the logout tokens of the authorization server, where it may send any.
+    ``log_out`` gets the logout tokens of the authorization server, where it may send any. With
+    ``base`` the handlers are subclasses of it as well. Raises ``TypeError`` for a ``base`` that
+    cannot be one.
     """
     compile_schemas()
-    given = {OPENAPI_PATH: {"content": openapi}}
-    specs = [
-        _url_spec(config, config.prefix + route.path, route, **given.get(route.path, {}))
-        for route in (*ROUTES, *web_routes())
-    ]
-    if log_out is not None:
-        path = config.prefix + BACKCHANNEL_LOGOUT.path
-        specs.append(_url_spec(config, path, BACKCHANNEL_LOGOUT, log_out=log_out))
+    given: dict[str, dict[str, Any]] = {
+        OPENAPI_PATH: {"content": openapi},
+        BACKCHANNEL_LOGOUT.path: {"log_out": log_out},
+        WELL_KNOWN: {"content": resource_metadata},
+    }
+    routes = (*ROUTES, *web_routes(), *([BACKCHANNEL_LOGOUT] if log_out else []))
+    paths = [(config.prefix + route.path, route) for route in routes]
     resource = config.schemes.resource
     if resource is not None:
         # Where RFC 9728 puts it, and where it would be without a proxy that changes the path.
         public = urlsplit(metadata_url(resource)).path
         for path in dict.fromkeys((public, WELL_KNOWN + config.prefix)):
-            specs.append(_url_spec(config, path, RESOURCE_METADATA, content=resource_metadata))
-    return specs
+            paths.append((path, RESOURCE_METADATA))
+    classes = {route.handler: _with_base(route.handler, base) for _, route in paths}
+    return [
+        URLSpec(
+            re.escape(path).replace(re.escape("{digest}"), "([0-9a-f]{16})"),
+            classes[route.handler],
+            {"config": config, "route": route, **route.arguments, **given.get(route.path, {})},
+        )
+        for path, route in paths
+    ]
 
 
-def _url_spec(config: HTTPConfig, path: str, route: Route, **own: Any) -> URLSpec:
-    kwargs = {"config": config, "route": route, **route.arguments, **own}
-    pattern = re.escape(path).replace(re.escape("{digest}"), "([0-9a-f]{16})")
-    return URLSpec(pattern, route.handler, kwargs)
+def _with_base(
+    own: type[RequestHandler], base: type[RequestHandler] | None
+) -> type[RequestHandler]:
+    """Return a handler with the host's behind it."""
+    if base is None:
+        return own
+    if not (isinstance(base, type) and issubclass(base, RequestHandler)):
+        raise TypeError("base= takes a subclass of tornado.web.RequestHandler")
+    try:
+        inspect.signature(base.initialize).bind(None)
+    except TypeError:
+        raise TypeError("base= takes a handler whose initialize() needs no arguments") from None
+    return type(own.__name__, (own, base), {})

@@ -1,4 +1,4 @@
-"""If-Match compares strongly, If-None-Match weakly; a malformed or overlong one matches nothing."""
+"""Weak tags match as strong ones do; a malformed or overlong header matches nothing."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from aiconfig_plugin.http.entity_tags import MAX_LENGTH, if_match, if_none_match
         (' "a" ,\t"b" ', {"a", "b"}),
         (',"a",,"b",', {"a", "b"}),
         ('"a b, W/ c"', {"a b, W/ c"}),
-        ('W/"a"', set()),
-        ('W/"a", "b"', {"b"}),
+        ('W/"a"', {"a"}),
+        ('W/"a", "b"', {"a", "b"}),
         ("", set()),
         (",", set()),
         # Malformed: not even the tags before the fault count.

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -61,7 +62,28 @@ def test_it_is_what_is_served_as_json() -> None:
 def test_it_says_what_it_is() -> None:
     assert DOCUMENT["openapi"].startswith("3.1.")
     assert DOCUMENT["info"]["title"] and DOCUMENT["info"]["version"]
-    assert set(DOCUMENT) == {"openapi", "info", "paths", "components"}
+    assert set(DOCUMENT) == {"openapi", "info", "servers", "paths", "components"}
+
+
+def test_it_names_its_licence() -> None:
+    assert DOCUMENT["info"]["license"] == {"name": "MIT", "identifier": "MIT"}
+
+
+@pytest.mark.parametrize("prefix", ["", "/api/v1", "/a/b/c"])
+@pytest.mark.parametrize("before", ["", "/user/alice"])
+def test_the_server_is_found_from_where_the_document_is(before: str, prefix: str) -> None:
+    document = build_openapi(Settings(prefix=prefix))
+    [server] = document["servers"]
+    place = f"https://gateway.example{before}{prefix}/get/ai-model-config/openapi.json"
+    root = urljoin(place, server["url"]).rstrip("/")
+    assert root == f"https://gateway.example{before}"
+    assert place.removeprefix(root) in document["paths"]
+
+
+def test_no_two_schemas_share_a_title() -> None:
+    titles = [node["title"] for _, node in nodes(DOCUMENT["components"]) if "title" in node]
+    titles = [title for title in titles if isinstance(title, str)]
+    assert titles and len(set(titles)) == len(titles)
 
 
 def test_paths_begin_with_the_prefix_and_hold_methods() -> None:

@@ -11,14 +11,15 @@ from tornado.web import HTTPError
 from aiconfig_plugin import errors
 from aiconfig_plugin.errors import AIConfigError, Violation
 from aiconfig_plugin.http import PROBLEMS
-from aiconfig_plugin.http.problems import of_host, problem
+from aiconfig_plugin.http.identity import of_host
+from aiconfig_plugin.http.problems import problem
 from tests.support.gateway import PROBLEMS as BY_CODE
 
 # What the outside sees: a code or a status here changes only on purpose.
 CONTRACT = {
     400: ("malformed-json", "invalid-parameter"),
     401: ("invalid-token", "missing-token"),
-    403: ("insufficient-scope", "user-required", "client-not-allowed"),
+    403: ("insufficient-scope", "user-required", "client-not-allowed", "cross-site-request"),
     404: ("config-not-found",),
     405: ("method-not-allowed",),
     409: ("config-exists",),
@@ -128,7 +129,8 @@ def test_a_write_that_failed_tells_its_outcome(outcome: Any) -> None:
 @pytest.mark.parametrize(
     ("error", "title"),
     [(HTTPError(404, "story"), "Not Found"), (HTTPError(418, reason="Teapot"), "Teapot"),
-     (HTTPError(499), "Unknown"), (HTTPError(403), "Forbidden")],
+     (HTTPError(499), "Unknown"), (HTTPError(403), "Forbidden"),
+     (HTTPError(503), "Service Unavailable")],
 )  # fmt: skip
 def test_a_refusal_that_is_not_ours_says_no_more_than_its_status(
     error: HTTPError, title: str

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Awaitable, Callable
 from typing import Any
+from urllib.parse import urljoin
 
 import pytest
 from tornado.httpclient import HTTPResponse
@@ -80,10 +81,11 @@ async def test_create_answers_what_it_stored_where_it_is_and_its_revision_and_ha
 ) -> None:
     created = await alice.create(BODY)
     assert read(created, 201) == STANDARD
-    assert created.headers["Location"] == READ_PATH
+    assert created.headers["Location"] == "../get/ai-model-config"
+    assert urljoin(CREATE_PATH, created.headers["Location"]) == READ_PATH
     assert re.fullmatch(r'"[\x21\x23-\x7e]{16,}"', created.headers["ETag"])
     problem(await alice.create(body(prompt="Another.")), 409, "config-exists")
-    found = await gateway.call("GET", created.headers["Location"], None, alice.auth)
+    found = await gateway.call("GET", READ_PATH, None, alice.auth)
     assert read(found) == STANDARD
     assert found.headers["ETag"] == created.headers["ETag"]
 
@@ -358,15 +360,16 @@ async def test_a_write_happens_only_while_if_match_names_the_revision(
     alice: User, method: str
 ) -> None:
     etag = (await alice.create(BODY)).headers["ETag"]
-    for given in ('"other"', f"W/{etag}", f"junk {etag}", f"{etag}{', ' * 4096}{etag}"):
+    for given in ('"other"', 'W/"other"', f"junk {etag}", f"{etag}{', ' * 4096}{etag}"):
         answer = await conditional(alice, method, given)
         problem(answer, 412, "revision-mismatch")
         found = await alice.read()
         assert (read(found), found.headers["ETag"]) == (STANDARD, etag)
-    current = (await alice.update(BODY)).headers["ETag"]
+    await alice.update(BODY)
     problem(await conditional(alice, method, etag), 412, "revision-mismatch")
-    for given in (f'"other", {current}', "*"):
-        answer = await conditional(alice, method, given)
+    for given in ('"other", {}', "W/{}", "*"):  # A proxy that compresses adds the W/.
+        current = (await alice.read()).headers["ETag"]
+        answer = await conditional(alice, method, given.format(current))
         assert answer.code == (200 if method == "update" else 204), answer.body
         if method == "delete":
             await alice.create(BODY)
