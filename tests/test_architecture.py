@@ -31,6 +31,8 @@ MAY_IMPORT: Mapping[str, Set[str]] = {
     "settings": frozenset({"base_url", "errors"}),
     "domain": frozenset({"errors"}),
     **dict.fromkeys(ADAPTERS, BELOW | {"domain"}),
+    "keys": BELOW | {"domain", "kms"},
+    "kms": BELOW,  # The service behind the keyring: what the room of the keyring is built on.
     "client": frozenset({"domain"}),
     "testing": frozenset({"errors", "domain"}),
     "composition": BELOW | ADAPTERS | {"domain", "testing"},
@@ -45,12 +47,14 @@ MAY_IMPORT: Mapping[str, Set[str]] = {
 # Who knows a library. What is not named here may be imported anywhere but in PLAIN.
 KNOWN_BY: Mapping[str, Set[str]] = {
     "authlib": frozenset({"access", "demo"}),
+    "boto3": frozenset({"kms"}),
+    "botocore": frozenset({"kms"}),
     "bson": frozenset({"store"}),
     "click": frozenset({"cli"}),
     "cryptography": frozenset({"keys"}),
     "genai_prices": frozenset({"catalog"}),
     "httpcore2": frozenset({"outbound"}),
-    "httpx2": frozenset({"access", "cli", "demo", "outbound", "plugin"}),
+    "httpx2": frozenset({"access", "cli", "demo", "kms", "outbound", "plugin"}),
     "idna": frozenset({"base_url"}),
     "joserfc": frozenset({"access", "client", "keys"}),
     "jsonschema": frozenset({"catalog", "http"}),

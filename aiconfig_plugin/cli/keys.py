@@ -26,11 +26,13 @@ from aiconfig_plugin.keys import (
     promote_keys,
     retirable,
     retire_keys,
+    wrap_keyring,
 )
 from aiconfig_plugin.settings import Settings
 
 _file = click.argument("file", type=click.Path(path_type=Path))
 _kid = click.argument("kid", required=False)
+_KEK = "Key that opens the envelope: hashivault://NAME, awskms:///KEY or awskms://ENDPOINT/KEY."
 
 
 @click.group("keyring", no_args_is_help=False)
@@ -40,10 +42,20 @@ def keyring_command() -> None:
 
 @keyring_command.command("create")
 @_file
-def _create(file: Path) -> None:
-    """Create a keyring FILE."""
-    create_keyring(file)
+@click.option("--kek", metavar="URI", help=_KEK)
+def _create(file: Path, kek: str | None) -> None:
+    """Create a keyring FILE; with --kek an envelope that its key opens."""
+    create_keyring(file, kek)
     click.echo(f"Created {file}. Back it up apart from the database.")
+
+
+@keyring_command.command("wrap")
+@_file
+@click.option("--kek", metavar="URI", required=True, help=_KEK)
+def _wrap(file: Path, kek: str) -> None:
+    """Put a keyring FILE into an envelope, or from one into another."""
+    wrap_keyring(file, kek)
+    click.echo(f"Wrapped {file} with {kek}. Copies of it from before open without that key.")
 
 
 @keyring_command.command("add")

@@ -7,6 +7,7 @@ from aiconfig_plugin.keys.keyring_file import (
     promote_keys,
     retirable,
     retire_keys,
+    wrap_keyring,
 )
 from aiconfig_plugin.keys.vault import Vault
 
@@ -20,4 +21,5 @@ __all__ = [
     "promote_keys",
     "retirable",
     "retire_keys",
+    "wrap_keyring",
 ]

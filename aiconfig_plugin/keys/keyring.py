@@ -1,4 +1,4 @@
-"""The keyring: a JWK Set file (RFC 7517) with the keys that storage and sealing use.
+"""The keyring: a JWK Set (RFC 7517) with the keys that storage and sealing use.
 
 ``oct`` keys wrap what is stored, ``EC`` keys open what clients seal. Of each kind the first one
 marked ``"primary": true`` encrypts (the first of all where none is marked), and every one
@@ -19,6 +19,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, OctKey
 
 from aiconfig_plugin.errors import ConfigurationError
+from aiconfig_plugin.keys.envelope import open_envelope
 from aiconfig_plugin.private_file import read_private_file
 from aiconfig_plugin.settings import variable
 
@@ -70,7 +71,12 @@ def load_keyring(path: str | os.PathLike[str]) -> Keyring:
 
 def parse_keyring(content: bytes) -> Keyring:
     """Return the keyring that this is; raises ``ConfigurationError`` without a place."""
-    document = read_jwk_set(content)
+    document, _kek = open_document(content)
+    return keyring_of(document)
+
+
+def keyring_of(document: Any) -> Keyring:
+    """Return the keyring of a JWK Set; raises as :func:`parse_keyring` does."""
     jwks = document.get("keys") if isinstance(document, dict) else None
     if not isinstance(jwks, list) or not all(isinstance(jwk, dict) for jwk in jwks):
         raise ConfigurationError("it is not a JWK Set (RFC 7517 section 5).")
@@ -101,12 +107,15 @@ def parse_keyring(content: bytes) -> Keyring:
     )
 
 
-def read_jwk_set(content: bytes) -> Any:
-    """Return the JSON that a keyring is made of, whatever it holds."""
+def open_document(content: bytes) -> tuple[Any, str | None]:
+    """Return the JSON of a keyring, whatever it holds, and the KEK if it was in an envelope."""
     try:
-        return json.loads(content.decode("utf-8"))
+        document = json.loads(content.decode("utf-8"))
     except (ValueError, RecursionError):
         raise ConfigurationError("it is not JSON.") from None
+    if isinstance(document, dict) and "kek" in document:
+        return open_envelope(document), document["kek"]
+    return document, None
 
 
 def _import(kid: str, jwk: Mapping[str, Any], make: Callable[[Mapping[str, Any]], Any]) -> Any:

@@ -1,7 +1,8 @@
-"""Create and change a keyring file: add, promote and retire keys.
+"""Create and change a keyring file: add, promote and retire keys, put it into an envelope.
 
 The order that is safe while many gateways run is: add on every gateway, then promote on every
-gateway, then rotate, then retire. Each change replaces the file at once or not at all.
+gateway, then rotate, then retire. Each change replaces the file at once or not at all. An envelope
+stays one, with a new key each time.
 """
 
 from __future__ import annotations
@@ -11,32 +12,44 @@ import json
 import os
 import secrets
 import stat
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
-from typing import Any, TextIO, TypeAlias
+from typing import Any, BinaryIO, TypeAlias
 
 from joserfc.jwk import ECKey, OctKey
 
 from aiconfig_plugin.errors import ConfigurationError
-from aiconfig_plugin.keys.keyring import STORAGE_KEY_BYTES, load_keyring, read_jwk_set
+from aiconfig_plugin.keys.envelope import seal_envelope
+from aiconfig_plugin.keys.keyring import STORAGE_KEY_BYTES, keyring_of, load_keyring, open_document
 from aiconfig_plugin.private_file import read_private_file
 
 JWK: TypeAlias = dict[str, Any]
 Path: TypeAlias = "str | os.PathLike[str]"
 
 
-def create_keyring(path: Path) -> None:
+def create_keyring(path: Path, kek: str | None = None) -> None:
     """Write a new keyring of one storage key and one sealing key, with mode 0600.
 
-    Raises :class:`~aiconfig_plugin.errors.ConfigurationError` when the file exists or cannot be
-    written; so does everything here.
+    With ``kek``, the URI of a key encryption key, it is an envelope. Raises
+    :class:`~aiconfig_plugin.errors.ConfigurationError` when the file exists or cannot be written;
+    so does everything here.
     """
+    content = _content([{**key, "primary": True} for key in _new_pair()], kek)
     try:
-        with open(_create(path), "w", encoding="utf-8") as file:
-            _write(file, [{**key, "primary": True} for key in _new_pair()])
+        with open(_create(path), "wb") as file:
+            _write(file, content)
     except OSError as err:
         raise ConfigurationError(f"{os.fspath(path)}: {err.strerror}.") from None
+
+
+def wrap_keyring(path: Path, kek: str) -> None:
+    """Put the keyring into an envelope of this KEK, out of the envelope of another if it is in one.
+
+    The blocks of the file before may still be on the disk.
+    """
+    with _locked_update(path, kek):
+        pass
 
 
 def add_keys(path: Path) -> list[str]:
@@ -87,7 +100,7 @@ def retire_keys(path: Path, kids: Collection[str]) -> None:
     Raises :class:`~aiconfig_plugin.errors.ConfigurationError` for a primary.
     """
     with _locked_update(path) as keys:
-        keyring = load_keyring(path)
+        keyring = keyring_of({"keys": keys})
         for kid in {keyring.primary, keyring.primary_sealing}.intersection(kids):
             raise ConfigurationError(f"{kid} is a primary; promote another key first.")
         keys[:] = [key for key in keys if key["kid"] not in kids]
@@ -121,23 +134,22 @@ def _no_such_key(path: Path, kid: str) -> ConfigurationError:
 
 
 @contextmanager
-def _locked_update(path: Path) -> Iterator[list[JWK]]:
+def _locked_update(path: Path, new_kek: str | None = None) -> Iterator[list[JWK]]:
     """Give the keys of a valid keyring, and replace the file by what became of them."""
     # The file behind a link is replaced, not the link.
     target = os.path.realpath(path)
     draft = f"{target}.new"
     with _lock(target):
-        load_keyring(path)
-        keys: list[JWK] = read_jwk_set(read_private_file(target))["keys"]
+        keys, kek = _read(path)
         try:
             _unlink(draft)  # A command that was killed has left it.
             descriptor = _create(draft)
         except OSError as err:
             raise ConfigurationError(f"{draft}: {err.strerror}.") from None
         try:
-            with open(descriptor, "w", encoding="utf-8") as file:
+            with open(descriptor, "wb") as file:
                 yield keys
-                _write(file, keys)
+                _write(file, _content(keys, new_kek or kek))
             load_keyring(draft)
             # Its readers may be a group, as those of a file that belongs to root.
             access = os.stat(target)
@@ -147,6 +159,23 @@ def _locked_update(path: Path) -> Iterator[list[JWK]]:
             os.replace(draft, target)
         finally:
             _unlink(draft)
+
+
+def _read(path: Path) -> tuple[list[JWK], str | None]:
+    """Return the keys of a keyring, and the KEK if it is in an envelope."""
+    try:
+        document, kek = open_document(read_private_file(path))
+        keyring_of(document)
+    except ConfigurationError as err:
+        raise ConfigurationError(f"{os.fspath(path)}: {err.detail}") from None
+    return document["keys"], kek
+
+
+def _content(keys: list[JWK], kek: str | None) -> bytes:
+    document: Mapping[str, Any] = {"keys": keys}
+    if kek is not None:
+        document = seal_envelope(document, kek)
+    return f"{json.dumps(document, indent=2)}\n".encode()
 
 
 @contextmanager
@@ -174,8 +203,7 @@ def _create(path: Path) -> int:
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
 
 
-def _write(file: TextIO, keys: list[JWK]) -> None:
-    json.dump({"keys": keys}, file, indent=2)
-    file.write("\n")
+def _write(file: BinaryIO, content: bytes) -> None:
+    file.write(content)
     file.flush()
     os.fsync(file.fileno())

@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 
-from aiconfig_plugin import AIConfigPlugin, Settings
+from aiconfig_plugin import AIConfigPlugin, Settings, kms
 from aiconfig_plugin.domain import AIConfig, ModelEntry
-from aiconfig_plugin.errors import KeyUnreadable, ModelNotConfigured
+from aiconfig_plugin.errors import ConfigurationError, KeyUnreadable, ModelNotConfigured
 from aiconfig_plugin.keys.keyring import load_keyring
-from aiconfig_plugin.keys.keyring_file import add_keys, create_keyring, promote_keys
+from aiconfig_plugin.keys.keyring_file import add_keys, create_keyring, promote_keys, wrap_keyring
 from aiconfig_plugin.testing import InMemoryRepository
 from tests.support.builders import ALICE, ISSUER, accept, drop, new_vault, nobody, turn
+from tests.support.key_management import OpenBao
 
 
 def content(path: Path) -> bytes:
@@ -179,3 +180,78 @@ async def test_keys_are_promoted_by_the_file_alone(keyring: Path) -> None:
         promote_keys(keyring)
         await plugin.reload()
         assert plugin._vault.primary == storage
+
+
+# An envelope
+
+
+@pytest.fixture
+def envelope(bao: OpenBao, keyring: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The keyring, in an envelope that OpenBao opens."""
+    for name, value in bao.environ.items():
+        monkeypatch.setenv(name, value)
+    wrap_keyring(keyring, bao.kek)
+    return keyring
+
+
+@pytest.fixture
+def unwrapped(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What the service is asked to unwrap from now on."""
+    asked: list[str] = []
+
+    def unwrap(kek: str, wrapped: str) -> bytes:
+        asked.append(wrapped)
+        return kms.unwrap(kek, wrapped)
+
+    monkeypatch.setattr("aiconfig_plugin.keys.envelope.unwrap", unwrap)
+    return asked
+
+
+async def test_the_service_is_asked_at_the_start_and_for_each_changed_file(
+    envelope: Path, unwrapped: list[str]
+) -> None:
+    repository = InMemoryRepository()
+    await store(repository, envelope)
+    unwrapped.clear()
+    async with running(envelope, repository) as plugin:
+        for _ in range(2):
+            assert (await plugin.resolve("alice")).api_key
+            await plugin.reload()
+        assert len(unwrapped) == 1
+        storage, _ = add_keys(envelope)
+        unwrapped.clear()
+        for _ in range(2):
+            await plugin.reload()
+            assert (await plugin.resolve("alice")).api_key
+        assert len(unwrapped) == 1 and plugin._vault.has_key(storage)
+
+
+async def test_while_the_service_is_sealed_a_gateway_keeps_its_keys_and_none_starts(
+    envelope: Path, bao: OpenBao, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with running(envelope) as plugin:
+        before = plugin._vault.keyring
+        turn(envelope)
+        with bao.sealed():
+            await plugin.reload()
+            assert plugin._vault.keyring is before
+            told = f"AICONFIG_KEYRING: {envelope}: {bao.kek}: the service is sealed (HTTP 503)."
+            assert told in caplog.text
+            with pytest.raises(ConfigurationError) as refused:
+                await running(envelope).__aenter__()
+            assert refused.value.detail == told
+        await plugin.reload()
+        assert plugin._vault.keyring == load_keyring(envelope)
+
+
+async def test_an_envelope_that_is_damaged_changes_nothing(
+    envelope: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with running(envelope) as plugin:
+        before = plugin._vault.keyring
+        turn(envelope)
+        document = json.loads(content(envelope))
+        document["jwe"] = document["jwe"][:-6]
+        put(envelope, json.dumps(document).encode())
+        await plugin.reload()
+        assert plugin._vault.keyring is before and "it is damaged" in caplog.text

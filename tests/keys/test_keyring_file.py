@@ -185,7 +185,7 @@ def test_a_key_that_is_promoted_meanwhile_is_not_retired(keyring: Path) -> None:
 # Whole or not at all
 
 
-@pytest.mark.parametrize("point", ["os.fsync", "os.replace", "json.dump"])
+@pytest.mark.parametrize("point", ["os.fsync", "os.replace", "json.dumps"])
 @pytest.mark.parametrize("error", [OSError(28, "No space left"), KeyboardInterrupt()])
 def test_a_change_that_fails_leaves_the_old_file_and_nothing_else(
     keyring: Path, monkeypatch: pytest.MonkeyPatch, point: str, error: BaseException
