@@ -13,6 +13,7 @@ from aiconfig_plugin.cli.check import check_command
 from aiconfig_plugin.cli.keys import keyring_command, rotate_command, seal_command
 from aiconfig_plugin.cli.messages import exit_code
 from aiconfig_plugin.cli.migrate import migrate_command
+from aiconfig_plugin.cli.owners import owner_command
 from aiconfig_plugin.cli.serve import port_option, run_until_stopped, serve_command
 from aiconfig_plugin.errors import ConfigurationError
 from aiconfig_plugin.http import openapi_json
@@ -49,6 +50,7 @@ for each in (
     rotate_command,
     seal_command,
     catalog_command,
+    owner_command,
 ):
     command.add_command(each)
 

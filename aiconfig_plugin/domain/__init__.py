@@ -28,6 +28,7 @@ from aiconfig_plugin.domain.model import (
     Submission,
     SubmittedEntry,
 )
+from aiconfig_plugin.domain.moving import move
 from aiconfig_plugin.domain.ports import (
     Authenticator,
     KeyVault,
@@ -83,6 +84,7 @@ __all__ = [
     "Submission",
     "SubmittedEntry",
     "count_others",
+    "move",
     "record_audit",
     "rotate",
     "unreadable_keys",

@@ -147,6 +147,11 @@ class KeyVault(Protocol):
     def rewrap(self, owner: Owner, destination: Destination, stored: StoredKey) -> StoredKey:
         """Return the same API key wrapped by the primary, or raise ``KeyUnreadable``."""
 
+    def rebind(
+        self, owner: Owner, new_owner: Owner, destination: Destination, stored: StoredKey
+    ) -> StoredKey:
+        """Return the same API key for another owner, or raise ``KeyUnreadable``."""
+
     def is_plain_key(self, text: str) -> bool:
         """Tell whether this is recognisably a provider's API key in plain text."""
 

@@ -9,6 +9,7 @@ from aiconfig_plugin.http.identity import HandlerAuthenticator, check_principal
 from aiconfig_plugin.http.openapi import build_openapi, openapi_json
 from aiconfig_plugin.http.operations import Access
 from aiconfig_plugin.http.problems import PROBLEMS
+from aiconfig_plugin.http.representation import represent
 from aiconfig_plugin.http.routes import ROUTES, url_specs
 from aiconfig_plugin.http.validation import parse_submission
 
@@ -27,6 +28,7 @@ __all__ = [
     "check_principal",
     "openapi_json",
     "parse_submission",
+    "represent",
     "resource_metadata",
     "url_specs",
     "web_routes",

@@ -123,6 +123,16 @@ class Vault:
         context = owner.digest(*destination.names)
         return self._store(context, *self._open(context, stored))
 
+    def rebind(
+        self, owner: Owner, new_owner: Owner, destination: Destination, stored: StoredKey
+    ) -> StoredKey:
+        """Return an API key of ``owner`` for ``new_owner``, wrapped by the primary.
+
+        Raises :class:`~aiconfig_plugin.errors.KeyUnreadable`, as :meth:`open` does.
+        """
+        text, form = self._open(owner.digest(*destination.names), stored)
+        return self._store(new_owner.digest(*destination.names), text, form)
+
     def state(self, key: StoredKey | None) -> KeyState:
         """Return what a user may know of a stored key. Decrypts nothing."""
         if key is None:

@@ -12,11 +12,10 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
@@ -24,80 +23,26 @@ import pytest
 from pymongo import MongoClient
 
 from aiconfig_plugin.access.introspection import Introspection
-from aiconfig_plugin.cli import main
 from aiconfig_plugin.cli.logs import JSONFormatter
 from aiconfig_plugin.cli.serve import run_until_stopped
 from aiconfig_plugin.demo.authorization_server import AuthorizationServer
 from aiconfig_plugin.demo.mongod import free_port
 from aiconfig_plugin.domain import AIConfig, ModelEntry, Owner, StoredKey
 from aiconfig_plugin.errors import StorageUnavailable
-from aiconfig_plugin.keys import add_keys, create_keyring
+from aiconfig_plugin.keys import add_keys
 from aiconfig_plugin.metrics import Metrics
 from aiconfig_plugin.store.documents import COLLECTION, to_document
 from aiconfig_plugin.store.repository import MongoRepository
 from tests.support.builders import turn
+from tests.support.command_line import Done, Run, assert_one_line
 from tests.support.gateway import BOTH, CREATE_PATH, READ_PATH, body, closed_port
 from tests.support.processes import (
     PATIENCE,
     aiconfig,
-    authorization_server,
     environment,
     need,
     program,
-    settings_for,
 )
-
-
-class Done(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Done]
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Runs a command in this process, with these settings of aiconfig and no others."""
-
-    def run(*arguments: str | Path, **settings: str) -> Done:
-        for name in set(os.environ) - set(environment()):
-            monkeypatch.delenv(name)
-        for name, value in environment(**settings).items():
-            monkeypatch.setenv(name, value)
-        code = main(list(map(str, arguments)))
-        return Done(code, *capsys.readouterr())
-
-    return run
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[AuthorizationServer]:
-    with authorization_server() as started:
-        yield started
-
-
-@pytest.fixture
-def keyring(tmp_path: Path) -> Path:
-    path = tmp_path / "keyring.json"
-    create_keyring(path)
-    return path
-
-
-@pytest.fixture
-def settings(
-    server: AuthorizationServer, mongod: Any, database_name: str, keyring: Path
-) -> dict[str, str]:
-    return settings_for(server, mongod.uri, database_name, keyring)
-
-
-def assert_one_line(done: Done, *words: str) -> None:
-    """It failed with one line that holds these words, and printed nothing else."""
-    assert done.code in (1, 2) and done.out == ""
-    assert done.err.count("\n") == 1 and done.err.endswith("\n"), done.err
-    for word in words:
-        assert word in done.err
 
 
 def test_it_tells_its_version(run: Run) -> None:

@@ -93,7 +93,17 @@ def test_every_error_is_in_the_reference_and_says_when(error: type[AIConfigError
 
 
 def test_the_reference_has_every_command() -> None:
-    words = ("serve", "demo", "keyring retire", "seal", "rotate", "check", "migrate", "openapi")
+    words = (
+        "serve",
+        "demo",
+        "keyring retire",
+        "seal",
+        "rotate",
+        "check",
+        "migrate",
+        "owner move",
+        "openapi",
+    )
     for word in words:
         assert f"Usage: aiconfig {word} " in from_code.commands()
 

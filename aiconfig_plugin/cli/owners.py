@@ -1,0 +1,167 @@
+"""The part of the command line that is about one owner: requests about data, renamed users."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+
+import click
+
+from aiconfig_plugin.composition import open_stores, open_vault
+from aiconfig_plugin.domain import (
+    AIConfig,
+    AIConfigService,
+    KeyVault,
+    ModelEntry,
+    Owner,
+    Repository,
+    move,
+    record_audit,
+)
+from aiconfig_plugin.errors import ConfigurationError, KeyUnreadable
+from aiconfig_plugin.http import represent
+from aiconfig_plugin.settings import Settings, variable
+
+_subject = click.argument("subject")
+_issuer = click.option("--issuer", help="Another issuer than AICONFIG_ISSUER.")
+
+
+@click.group("owner", no_args_is_help=False)
+def owner_command() -> None:
+    """Show, export, delete or move the data of one user.
+
+    SUBJECT is the subject of the user's access tokens.
+    """
+
+
+@owner_command.command("show")
+@_subject
+@_issuer
+def _show(subject: str, issuer: str | None) -> None:
+    """Show what is stored, without keys and without the text of the prompt."""
+    settings = Settings.from_env()
+    owner = _owner(settings, subject, issuer)
+
+    async def show() -> None:
+        async with _opened(settings) as (repository, vault):
+            for line in _describe(owner, await repository.read(owner), vault):
+                click.echo(line)
+
+    asyncio.run(show())
+
+
+def _describe(owner: Owner, config: AIConfig, vault: KeyVault) -> Iterator[str]:
+    yield f"issuer         {owner.issuer}"
+    yield f"subject        {owner.subject}"
+    yield f"revision       {config.revision}"
+    yield f"system prompt  {len(config.system_prompt)} characters"
+    for position, entry in enumerate(config.models):
+        yield f"{f'/models/{position}':<13}  {_describe_entry(entry, vault)}"
+
+
+def _describe_entry(entry: ModelEntry, vault: KeyVault) -> str:
+    parts = [
+        f"{entry.provider} {entry.model} ({entry.type})",
+        "paid" if entry.is_paid else "free",
+        f"key {vault.state(entry.key).value}",
+        *(f"{name} {json.dumps(value)}" for name, value in entry.optional_members.items()),
+    ]
+    return ", ".join(parts)
+
+
+@owner_command.command("export")
+@_subject
+@_issuer
+def _export(subject: str, issuer: str | None) -> None:
+    """Print all that is stored as JSON, API keys as ciphertext."""
+    settings = Settings.from_env()
+    owner = _owner(settings, subject, issuer)
+
+    async def export() -> None:
+        async with _opened(settings) as (repository, vault):
+            config = await repository.read(owner)
+        record_audit("read-keys", owner, config.revision)
+        include = {
+            "apiKeyEncrypted": lambda entry: entry.key and entry.key.jwe,
+            "keyState": lambda entry: vault.state(entry.key).value,
+        }
+        whose = {"issuer": owner.issuer, "subject": owner.subject, "revision": config.revision}
+        click.echo(json.dumps({**whose, **represent(config, include)}, indent=2))
+
+    asyncio.run(export())
+
+
+@owner_command.command("delete")
+@_subject
+@_issuer
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def _delete(subject: str, issuer: str | None, yes: bool) -> None:
+    """Delete all that is stored."""
+    settings = Settings.from_env()
+    owner = _owner(settings, subject, issuer)
+    if not yes:
+        click.confirm(f"Delete all data of {owner.subject} ({owner.issuer})?", abort=True, err=True)
+
+    async def delete() -> None:
+        async with _opened(settings) as (repository, vault):
+            await AIConfigService(repository, vault).delete(owner)
+        click.echo(f"Deleted the configuration of {owner.subject}.")
+
+    asyncio.run(delete())
+
+
+@owner_command.command("move")
+@_subject
+@click.argument("new_subject")
+@_issuer
+@click.option("--to-issuer", help="The issuer of NEW_SUBJECT; the same without it.")
+@click.option("--drop-unreadable", is_flag=True, help="Leave keys behind that do not decrypt.")
+def _move(
+    subject: str,
+    new_subject: str,
+    issuer: str | None,
+    to_issuer: str | None,
+    drop_unreadable: bool,
+) -> None:
+    """Give all that is stored to NEW_SUBJECT, who must have nothing yet.
+
+    API keys are re-encrypted for the new owner. A move that was interrupted may be run again.
+    """
+    settings = Settings.from_env()
+    owner = _owner(settings, subject, issuer)
+    new_owner = Owner(to_issuer or owner.issuer, new_subject)
+    if new_owner == owner:
+        raise ConfigurationError("The new owner is the old one.")
+
+    async def run() -> None:
+        async with _opened(settings) as (repository, vault):
+            try:
+                moved = await move(
+                    repository, vault, owner, new_owner, drop_unreadable=drop_unreadable
+                )
+            except KeyUnreadable as err:
+                hint = "--drop-unreadable leaves them behind."
+                raise KeyUnreadable(f"{err.detail} {hint}") from None
+        keys = sum(entry.key is not None for entry in moved.models)
+        click.echo(f"Moved {len(moved.models)} entries with {keys} API keys to {new_subject}.")
+
+    asyncio.run(run())
+
+
+def _owner(settings: Settings, subject: str, issuer: str | None) -> Owner:
+    issuer = issuer or settings.issuer
+    if not issuer:
+        raise ConfigurationError(f"{variable('issuer')} is not set: set it, or give --issuer.")
+    return Owner(issuer, subject)
+
+
+@asynccontextmanager
+async def _opened(settings: Settings) -> AsyncIterator[tuple[Repository, KeyVault]]:
+    vault, stores = open_vault(settings), open_stores(settings)
+    try:
+        await stores.start()
+        yield stores.repository, vault
+    finally:
+        await stores.close()
