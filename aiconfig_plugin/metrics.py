@@ -56,6 +56,15 @@ class Metrics:
     def reload(self, setting: str, *, succeeded: bool) -> None:
         """Note whether what a setting names could be read, the first time or again."""
 
+    def store_operation(self, operation: str, seconds: float, *, succeeded: bool) -> None:
+        """Count an operation of a store, by its kind."""
+
+    def unreadable_keys(self, count: int) -> None:
+        """Note how many stored keys no key of the keyring decrypts."""
+
+    def unreadable_use(self) -> None:
+        """Count a use of a stored key that could not be decrypted."""
+
     def keyring(self, before: Keys, after: Keys) -> None:
         """Note that the keys ``after`` are on the keyring, in place of those ``before``."""
 
@@ -98,7 +107,22 @@ class PrometheusMetrics(Metrics):
             "aiconfig_introspection_call_seconds", "How long such a call took.",
             registry=registry, buckets=_BUCKETS,
         )  # fmt: skip
-
+        self._store_seconds = functools.cache(
+            client.Histogram(
+                "aiconfig_store_operation_seconds",
+                "How long an operation of the database took, with the wait for its turn.",
+                ["operation", "outcome"], registry=registry, buckets=_BUCKETS,
+            ).labels
+        )  # fmt: skip
+        self._unreadable_keys = client.Gauge(
+            "aiconfig_unreadable_keys",
+            "Stored keys that no key of the keyring decrypts, as counted at the start.",
+            registry=registry, multiprocess_mode="livemax",
+        )  # fmt: skip
+        self._unreadable_uses = client.Counter(
+            "aiconfig_unreadable_key_uses", "Uses of a stored key that could not be decrypted.",
+            registry=registry,
+        )  # fmt: skip
         self._reload_success = client.Gauge(
             "aiconfig_reload_success",
             "Whether what the setting names could be used when it was last read.", ["setting"],
@@ -143,6 +167,15 @@ class PrometheusMetrics(Metrics):
         self._reload_success.labels(setting).set(succeeded)
         if succeeded:
             self._reload_time.labels(setting).set_to_current_time()
+
+    def store_operation(self, operation: str, seconds: float, *, succeeded: bool) -> None:
+        self._store_seconds(operation, "ok" if succeeded else "failed").observe(seconds)
+
+    def unreadable_keys(self, count: int) -> None:
+        self._unreadable_keys.set(count)
+
+    def unreadable_use(self) -> None:
+        self._unreadable_uses.inc()
 
     def keyring(self, before: Keys, after: Keys) -> None:
         for key in before - after:

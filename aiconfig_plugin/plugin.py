@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -21,6 +20,7 @@ from aiconfig_plugin.composition import (
     open_routes,
     open_service,
     open_stores,
+    verify_stored_keys,
 )
 from aiconfig_plugin.domain import (
     Authenticator,
@@ -31,16 +31,13 @@ from aiconfig_plugin.domain import (
     ResolvedModel,
     Rotation,
     rotate,
-    unreadable_keys,
-    verify_keyring,
 )
-from aiconfig_plugin.errors import BaseURLRefused
+from aiconfig_plugin.errors import BaseURLRefused, KeyUnreadable
 from aiconfig_plugin.http import HandlerAuthenticator, HealthHandler, check_principal
 from aiconfig_plugin.lifecycle import Lifecycle
+from aiconfig_plugin.metrics import process_metrics
 from aiconfig_plugin.outbound import origin_client
 from aiconfig_plugin.settings import Settings, variable
-
-logger = logging.getLogger("aiconfig_plugin")
 
 
 class AIConfigPlugin:
@@ -157,23 +154,11 @@ class AIConfigPlugin:
     async def _open(self, opened: AsyncExitStack) -> None:
         opened.push_async_callback(self._stores.close)
         await self._stores.start()
-        await self._verify_keyring()
+        await verify_stored_keys(self._repository, self._vault)
         if self._tokens is not None:
             opened.push_async_callback(self._tokens.close)
             await self._tokens.start()
         await opened.enter_async_context(self._reloader.running())
-
-    async def _verify_keyring(self) -> None:
-        kids = await self._repository.kids()
-        await verify_keyring(self._repository, self._vault, kids)
-        if not all(map(self._vault.has_key, kids)):
-            counts = await self._repository.count_by_kid()
-            for kid, count in unreadable_keys(counts, self._vault).items():
-                logger.warning(
-                    "%d stored API keys are wrapped by key %s, which is not on the keyring.",
-                    count,
-                    kid,
-                )
 
     async def authenticate(self, request: HTTPServerRequest) -> Principal:
         """Return who makes a request of the gateway's own routes, by the plugin's rules.
@@ -214,7 +199,11 @@ class AIConfigPlugin:
         await self._lifecycle.ensure_started()
         owner = Owner(issuer, subject)
         filters = Filters(provider=provider, type=type, model=model, label=label)
-        return await self._service.resolve(owner, filters)
+        try:
+            return await self._service.resolve(owner, filters)
+        except KeyUnreadable:
+            process_metrics().unreadable_use()
+            raise
 
     def client(self, chosen: ResolvedModel) -> httpx2.AsyncClient:
         """Return an HTTP client for the calls of a resolved entry, to be closed by the caller.

@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
-from typing import TypeAlias
+from pathlib import Path
+from typing import Any, TypeAlias
 
 import prometheus_client
+import pytest
 from prometheus_client import CollectorRegistry
 
+from aiconfig_plugin.domain import AIConfig, ModelEntry, Owner, StoredKey
+from aiconfig_plugin.errors import (
+    ConfigNotFound,
+    KeyUnreadable,
+    RevisionMismatch,
+    StorageUnavailable,
+)
 from aiconfig_plugin.http import ROUTES
 from aiconfig_plugin.metrics import PrometheusMetrics, process_metrics
+from aiconfig_plugin.store import MongoStores
+from aiconfig_plugin.store.operation import measured
+from aiconfig_plugin.testing import InMemoryRepository
+from tests.support.builders import ALICE, started
 from tests.support.gateway import BOTH, READ_PATH, Gateway, bearer
 from tests.support.scripted_server import Reply, ScriptedServer, active
 
@@ -27,6 +41,9 @@ from aiconfig_plugin.metrics import Metrics, process_metrics
 metrics = process_metrics()
 assert type(metrics) is Metrics
 metrics.request("/x", 200, 0.1); metrics.lookup("hit"); metrics.call("active", 0.1)
+metrics.store_operation("read", 0.1, succeeded=True); metrics.unreadable_keys(1)
+metrics.unreadable_use(); metrics.process_ended(1)
+assert metrics.expose() == b""
 """
 
 
@@ -78,6 +95,58 @@ async def test_requests_and_introspections_are_counted(
     for status, number in (("404", 4), ("401", 2), ("503", 1), ("500", 1)):
         assert counts["aiconfig_requests_total", route, status] == number
     assert counts["aiconfig_request_seconds_count", route] == 8
+
+
+async def test_operations_of_the_database_are_timed_by_kind(
+    mongod: Any, database_name: str
+) -> None:
+    repository = MongoStores.connect(mongod.uri, database_name).repository
+    counts, owner, config = Counts(), Owner("i", "s"), AIConfig((), "", "r1")
+    await repository.start()
+    with pytest.raises(ConfigNotFound):
+        await repository.read(owner)
+    await repository.create(owner, config)
+    await repository.replace(owner, config, if_match=["r1"])
+    with pytest.raises(RevisionMismatch):
+        await repository.delete(owner, if_match=["r0"])
+    await repository.close()
+    with pytest.raises(RuntimeError):
+        await repository.kids()
+    count = "aiconfig_store_operation_seconds_count"
+    for operation in ("read", "create", "replace", "delete"):
+        assert counts[count, operation, "ok"] == 1
+        assert counts[count, operation, "failed"] == 0
+    assert counts[count, "kids", "failed"] == 1
+
+
+async def test_an_outage_is_a_failed_operation() -> None:
+    class Down:
+        @measured("read")
+        async def read(self) -> None:
+            raise StorageUnavailable
+
+    counts = Counts()
+    with pytest.raises(StorageUnavailable):
+        await Down().read()
+    assert counts["aiconfig_store_operation_seconds_count", "read", "failed"] == 1
+
+
+async def test_unreadable_keys_are_counted_at_the_start_and_when_used(keyring: Path) -> None:
+    entry = ModelEntry("P", "chat", "m", True, StoredKey("lost", "a.b.c.d.e"))
+    repository = InMemoryRepository()
+    await repository.start()
+    await repository.create(ALICE, AIConfig((entry, dataclasses.replace(entry, model="n")), "", ""))
+    counts = Counts()
+    async with started(keyring, repository=repository) as plugin:
+        assert counts.value("aiconfig_unreadable_keys") == 2
+        with pytest.raises(KeyUnreadable):
+            await plugin.resolve("alice")
+        assert counts["aiconfig_unreadable_key_uses_total",] == 1
+    async with started(keyring, repository=InMemoryRepository()) as plugin:
+        assert counts.value("aiconfig_unreadable_keys") == 0
+        with pytest.raises(ConfigNotFound):
+            await plugin.resolve("alice")
+    assert counts["aiconfig_unreadable_key_uses_total",] == 1
 
 
 async def test_no_caller_can_add_a_label(make_gateway: MakeGateway, server: ScriptedServer) -> None:

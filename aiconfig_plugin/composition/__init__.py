@@ -9,6 +9,7 @@ from aiconfig_plugin.composition.opening import (
 from aiconfig_plugin.composition.reloading import Reloader
 from aiconfig_plugin.composition.routes import open_routes
 from aiconfig_plugin.composition.stores import open_mongo_stores, open_stores
+from aiconfig_plugin.composition.verifying import verify_stored_keys
 
 __all__ = [
     "Reloader",
@@ -19,4 +20,5 @@ __all__ = [
     "open_service",
     "open_stores",
     "open_vault",
+    "verify_stored_keys",
 ]

@@ -124,7 +124,9 @@ class AIConfigService:
         decision = self._decide(config, filters)
         if decision.position is None:
             if "key-unreadable" in decision.outcomes:
-                raise KeyUnreadable("It is wrapped by a key that is not on the keyring.")
+                raise KeyUnreadable(
+                    "The stored key is wrapped by a key that is not on the keyring."
+                )
             raise ModelNotConfigured(_explain(decision))
         entry, policy = config.models[decision.position], self.policy
         api_key: SecretStr | None = None

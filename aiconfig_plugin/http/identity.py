@@ -34,7 +34,7 @@ async def check_principal(
     if principal is None:
         raise MissingToken("This request is not authenticated.")
     if principal.expires_at is not None and principal.expires_at <= now:
-        raise InvalidToken("The authentication has expired.")
+        raise InvalidToken("The authentication has expired.", reason="time")
     return principal
 
 

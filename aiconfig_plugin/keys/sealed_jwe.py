@@ -41,25 +41,28 @@ _AUDIENCE_CHARACTERS: Final = 1024
 def check_header(header: Mapping[str, Any]) -> None:
     """Raise ValueError, which says why, where a header is not that of a sealed key."""
     if header["alg"] not in _ALGS:
-        raise ValueError("Its alg is neither ECDH-ES nor ECDH-ES+A256KW.")
+        raise ValueError("The sealed key's alg is neither ECDH-ES nor ECDH-ES+A256KW.")
     if header["enc"] != _ENC:
-        raise ValueError("Its enc is not A256GCM.")
+        raise ValueError("The sealed key's enc is not A256GCM.")
     if not header.keys() <= _MEMBERS:
-        faults = {"zip": "It is compressed.", "crit": "It has critical extensions."}
-        unknown = "It has a header member that is not known."
+        faults = {
+            "zip": "The sealed key is compressed.",
+            "crit": "The sealed key has critical extensions.",
+        }
+        unknown = "The sealed key has a header member that is not known."
         raise ValueError(next((faults[name] for name in faults if name in header), unknown))
     if "kid" not in header:
-        raise ValueError("It names no key to decrypt it with (kid).")
+        raise ValueError("The sealed key names no key to decrypt it with (kid).")
     for name, value in header.items():
         if name != "epk" and not isinstance(value, str):
             raise ValueError("A header member is not a string.")
     epk = header.get("epk")
     if not isinstance(epk, dict):
-        raise ValueError("It has no ephemeral key.")
+        raise ValueError("The sealed key has no ephemeral key.")
     if epk.get("kty") != "EC":
-        raise ValueError("Its ephemeral key is not an EC key.")
+        raise ValueError("The sealed key's ephemeral key is not an EC key.")
     if epk.get("crv") != "P-256":
-        raise ValueError("Its ephemeral key is on another curve.")
+        raise ValueError("The sealed key's ephemeral key is on another curve.")
 
 
 def decrypt(sealed: str, header: Mapping[str, Any], key: ECKey) -> bytes:
@@ -69,10 +72,10 @@ def decrypt(sealed: str, header: Mapping[str, Any], key: ECKey) -> bytes:
     """
     protected, *rest = sealed.encode().split(b".")
     if len(protected) > _HEADER_CHARACTERS + _AUDIENCE_CHARACTERS * ("aud" in header):
-        raise ValueError("Its header is too long.")
+        raise ValueError("The sealed key's header is too long.")
     wrapped, iv, ciphertext, tag = map(b64decode, rest)
     if (len(iv), len(tag)) != (IV_BYTES, TAG_BYTES):
-        raise ValueError("Its initialization vector or tag has another length.")
+        raise ValueError("The sealed key's initialization vector or tag has another length.")
     private = cast(EllipticCurvePrivateKey, key.raw_value)
     shared = private.exchange(ECDH(), _ephemeral_key(header["epk"]))
     apu, apv = (b64decode(header.get(name, "").encode()) for name in ("apu", "apv"))
@@ -82,7 +85,7 @@ def decrypt(sealed: str, header: Mapping[str, Any], key: ECKey) -> bytes:
     try:
         return AESGCM(content_key).decrypt(iv, ciphertext + tag, protected)
     except InvalidTag:
-        raise ValueError("It was changed, or sealed to another key.") from None
+        raise ValueError("The sealed key was changed, or sealed to another key.") from None
 
 
 def derive(
@@ -101,7 +104,7 @@ def derive(
 
 def _agreed_alone(agreed: bytes, wrapped: bytes) -> bytes:
     if wrapped:
-        raise ValueError("It has an encrypted key beside the agreed one.")
+        raise ValueError("The sealed key has an encrypted key beside the agreed one.")
     return agreed
 
 
@@ -109,9 +112,11 @@ def _unwrapped(agreed: bytes, wrapped: bytes) -> bytes:
     try:
         content_key = aes_key_unwrap(agreed, wrapped)
     except InvalidUnwrap:
-        raise ValueError("Its encrypted key was changed, or sealed to another key.") from None
+        raise ValueError(
+            "The sealed key's encrypted key was changed, or sealed to another key."
+        ) from None
     if len(content_key) != CONTENT_KEY_BYTES:
-        raise ValueError("Its content key has another length.")
+        raise ValueError("The sealed key's content key has another length.")
     return content_key
 
 
@@ -126,4 +131,4 @@ def _ephemeral_key(epk: Mapping[str, Any]) -> EllipticCurvePublicKey:
         return key
     except (JoseError, ValueError, TypeError, KeyError, AttributeError):
         # What the library says may quote the header.
-        raise ValueError("Its ephemeral key is not a point on the curve.") from None
+        raise ValueError("The sealed key's ephemeral key is not a point on the curve.") from None

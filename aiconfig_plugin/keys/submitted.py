@@ -59,7 +59,7 @@ def read_jwe_header(submitted: str) -> dict[str, Any]:
     if submitted.count(".") == 4 and isinstance(alg, str) and isinstance(enc, str):
         if alg in known["alg"] and enc in known["enc"]:
             return header
-    raise ValueError("It resembles a compact JWE but is not a well-formed one.")
+    raise ValueError("The value resembles a compact JWE but is not a well-formed one.")
 
 
 def read_header(text: str) -> dict[str, Any]:

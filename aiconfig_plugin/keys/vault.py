@@ -160,14 +160,16 @@ class Vault:
         """Return the plain text of a stored key and its form, or raise ``KeyUnreadable``."""
         key = self._keyring.storage.get(stored.kid)
         if key is None:
-            raise KeyUnreadable("It is wrapped by a key that is not on the keyring.")
+            raise KeyUnreadable("The stored key is wrapped by a key that is not on the keyring.")
         # Before it is opened, so that nobody else's key is ever in the clear, even in a traceback;
         # opening it then proves what the header says.
         form = _form(context, stored)
         try:
             return stored_jwe.decrypt(stored.jwe, key.raw_value).decode("utf-8"), form
         except ValueError:
-            raise KeyUnreadable("It does not open with the key that it names.") from None
+            raise KeyUnreadable(
+                "The stored key does not open with the key that it names."
+            ) from None
 
     def _store(self, context: str, plaintext: str, form: KeyForm) -> StoredKey:
         keyring = self._keyring  # once: it may be replaced meanwhile
@@ -183,11 +185,11 @@ class Vault:
             sealed_jwe.check_header(header)
             key = self._keyring.sealing.get(header["kid"])
             if key is None:
-                raise ValueError("It is sealed to a key that is not on the keyring.")
+                raise ValueError("The sealed key is sealed to a key that is not on the keyring.")
             if header.get("apv") != owner.digest():
-                raise ValueError("It is sealed for another user (apv).")
+                raise ValueError("The sealed key is sealed for another user (apv).")
             if header.get("aud", destination.provider) != destination.provider:
-                raise ValueError("It is sealed for another provider (aud).")
+                raise ValueError("The sealed key is sealed for another provider (aud).")
             plaintext = sealed_jwe.decrypt(sealed, header, key)
         except ValueError as err:
             raise _not_accepted(str(err)) from None
@@ -225,8 +227,8 @@ def _form(context: str, stored: StoredKey) -> KeyForm:
         if stored.jwe.startswith(stored_jwe.protected(stored.kid, context, form) + "."):
             return form
     if read_header(stored.jwe).get("kid") != stored.kid:
-        raise KeyUnreadable("It names another wrapping key than its document.")
-    raise KeyUnreadable("It belongs to another owner or destination.")
+        raise KeyUnreadable("The stored key names another wrapping key than its document.")
+    raise KeyUnreadable("The stored key belongs to another owner or destination.")
 
 
 def _is_stored(header: Mapping[str, Any]) -> bool:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final, ParamSpec, TypeAlias, TypeVar
 
 import pymongo
 from pymongo.errors import (
@@ -16,7 +18,12 @@ from pymongo.errors import (
     WriteConcernError,
 )
 
-from aiconfig_plugin.errors import InternalError, Outcome, StorageUnavailable
+from aiconfig_plugin.errors import AIConfigError, InternalError, Outcome, StorageUnavailable
+from aiconfig_plugin.metrics import process_metrics
+
+P = ParamSpec("P")
+T = TypeVar("T")
+_Method: TypeAlias = Callable[P, Coroutine[Any, Any, T]]
 
 TIMEOUT: Final = 8.0
 """Seconds for one operation; with an introspection before it, a request stays under 12."""
@@ -90,6 +97,32 @@ def store_operation(seconds: float, *, unanswered: Outcome | None = None) -> Ite
             unanswered = "nothing-changed"
         detail = detail.format(seconds=seconds, action=_action(err))
         raise StorageUnavailable(detail, outcome=unanswered) from err
+
+
+def measured(operation: str) -> Callable[[_Method[P, T]], _Method[P, T]]:
+    """Count the calls of a store's method as ``operation``, and how long they take.
+
+    What the caller is to blame for, such as a conflict, is no failure.
+    """
+
+    def decorate(method: _Method[P, T]) -> _Method[P, T]:
+        @functools.wraps(method)
+        async def measuring(*args: P.args, **kwargs: P.kwargs) -> T:
+            began, succeeded = time.perf_counter(), False
+            try:
+                result = await method(*args, **kwargs)
+                succeeded = True
+                return result
+            except AIConfigError as err:
+                succeeded = err.status < 500
+                raise
+            finally:
+                seconds = time.perf_counter() - began
+                process_metrics().store_operation(operation, seconds, succeeded=succeeded)
+
+        return measuring
+
+    return decorate
 
 
 def _describe(err: ConnectionFailure | OperationFailure) -> str | None:

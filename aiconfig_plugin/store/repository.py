@@ -39,6 +39,7 @@ from aiconfig_plugin.store.operation import (
     MAX_WRITES,
     SCAN_TIMEOUT,
     ConcurrencyLimit,
+    measured,
     store_operation,
 )
 from aiconfig_plugin.store.point_reads import find_by_id
@@ -86,6 +87,7 @@ class MongoRepository:
         await self._shared.close()
         await self._connection.close()
 
+    @measured("read")
     async def read(self, owner: Owner) -> AIConfig:
         id = owner_id(owner)
         with self._reads:
@@ -98,6 +100,7 @@ class MongoRepository:
             raise ConfigNotFound
         return to_config(found)
 
+    @measured("create")
     async def create(self, owner: Owner, config: AIConfig) -> AIConfig:
         document = to_document(owner, config)
         with self._writes, store_operation(self._timeout):
@@ -111,6 +114,7 @@ class MongoRepository:
                         raise ConfigExists from err
             raise _overtaken()
 
+    @measured("replace")
     async def replace(
         self,
         owner: Owner,
@@ -133,6 +137,7 @@ class MongoRepository:
             )
         return Replaced(config, lambda: to_config(before))
 
+    @measured("delete")
     async def delete(self, owner: Owner, *, if_match: Collection[str] | None = None) -> AIConfig:
         before = await self._change(self._collection.find_one_and_delete, owner, if_match)
         return to_config(before)
@@ -173,6 +178,7 @@ class MongoRepository:
             )
         return found
 
+    @measured("kids")
     async def kids(self) -> Collection[str]:
         """Return each ``kid`` that wraps a stored key, by a look at one document for each.
 
@@ -187,6 +193,7 @@ class MongoRepository:
                 found.update(e["key"]["kid"] for e in document["models"] if "key" in e)
         return found
 
+    @measured("count")
     async def count_by_kid(self) -> Mapping[str, int]:
         """Return how many stored keys each ``kid`` wraps. Reads the whole collection."""
         pipeline: list[Document] = [
@@ -206,6 +213,7 @@ class MongoRepository:
         groups = [group for row in reply["cursor"]["firstBatch"] for group in row["kids"]]
         return {group["kid"]: group["count"] for group in groups}
 
+    @measured("page")
     async def wrapped_by(self, kid: str, *, after: str = "", limit: int) -> Sequence[StoredConfig]:
         await self._connection.ping()
         while documents := await self._page(kid, after, limit):
@@ -223,6 +231,7 @@ class MongoRepository:
             documents: list[Document] = await found.to_list(limit)
         return documents
 
+    @measured("rewrap")
     async def rewrap(self, rewrappings: Sequence[Rewrapping]) -> int:
         if not rewrappings:
             return 0
