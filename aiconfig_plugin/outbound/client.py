@@ -8,6 +8,7 @@ checked one: a name that resolves to something else a moment later makes no diff
 from __future__ import annotations
 
 import asyncio
+import functools
 import ipaddress
 import socket
 import ssl
@@ -38,35 +39,42 @@ def origin_client(
     base: BaseURL,
     *,
     public_only: bool,
-    verify: ssl.SSLContext | bool = True,
+    tls: ssl.SSLContext | None = None,
     resolve: Resolver | None = None,
 ) -> httpx2.AsyncClient:
     """Return a client for ``base`` alone: no redirects, no proxy of the environment.
 
-    With ``public_only`` the name must resolve to global addresses alone. Whatever is against the
+    With ``public_only`` the name must resolve to global addresses alone. ``tls`` takes the place
+    of the system's certificate authorities. Whatever is against the
     rules raises :class:`~aiconfig_plugin.errors.BaseURLRefused` before anything is sent.
     """
     backend = _PinningBackend(resolve or _lookup, public_only)
     return httpx2.AsyncClient(
         base_url=base.url,
-        transport=_OriginTransport(base.origin, backend, verify),
+        transport=_OriginTransport(base.origin, backend, tls or _system_tls()),
         timeout=httpx2.Timeout(None, connect=CONNECT_TIMEOUT),
         follow_redirects=False,
         trust_env=False,
     )
 
 
+@functools.cache
+def _system_tls() -> ssl.SSLContext:
+    """Loading the certificates takes the event loop some 30 ms."""
+    return httpx2.create_ssl_context(trust_env=False)
+
+
 class _OriginTransport(httpx2.AsyncHTTPTransport):
     """Sends a request only where its URL has the one origin."""
 
     def __init__(
-        self, origin: str, backend: httpcore2.AsyncNetworkBackend, verify: ssl.SSLContext | bool
+        self, origin: str, backend: httpcore2.AsyncNetworkBackend, tls: ssl.SSLContext
     ) -> None:
-        super().__init__(verify=verify, trust_env=False)
+        super().__init__(verify=tls, trust_env=False)
         self._origin = origin
         # httpx2 has no argument for the backend; its pool does.
         self._pool = httpcore2.AsyncConnectionPool(
-            ssl_context=httpx2.create_ssl_context(verify=verify, trust_env=False),
+            ssl_context=tls,
             max_connections=LIMITS.max_connections,
             max_keepalive_connections=LIMITS.max_keepalive_connections,
             network_backend=backend,

@@ -92,7 +92,7 @@ def test_the_connection_goes_to_the_checked_address_and_tls_sees_the_name(
             client = origin_client(
                 BaseURL.parse(f"https://{NAME}:{port}/v1"),
                 public_only=True,
-                verify=certificate.for_client(),
+                tls=certificate.for_client(),
                 resolve=resolver,
             )
             async with client:
@@ -244,3 +244,10 @@ def test_an_address_is_judged_by_every_ipv4_address_inside_it(
     address: str, reachable: bool
 ) -> None:
     assert is_global(address) is reachable
+
+
+def test_what_takes_long_to_load_is_loaded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    base = BaseURL.parse(f"https://{NAME}")
+    origin_client(base, public_only=True)
+    monkeypatch.setattr(httpx2, "create_ssl_context", None)
+    origin_client(base, public_only=True)
