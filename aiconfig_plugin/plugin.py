@@ -13,18 +13,24 @@ from tornado.routing import URLSpec
 from tornado.web import Application, RequestHandler
 
 from aiconfig_plugin.access import TokenAuthenticator
-from aiconfig_plugin.base_url import BaseURL, Origins
+from aiconfig_plugin.base_url import Origins
 from aiconfig_plugin.composition import (
     Reloader,
     open_authenticator,
+    open_client,
     open_routes,
     open_service,
     open_stores,
+    open_verification,
+    recording,
     verify_stored_keys,
 )
 from aiconfig_plugin.domain import (
     Authenticator,
     Filters,
+    HostVerify,
+    KeyResult,
+    KeyUseRecorder,
     Owner,
     Principal,
     Repository,
@@ -32,12 +38,11 @@ from aiconfig_plugin.domain import (
     Rotation,
     rotate,
 )
-from aiconfig_plugin.errors import BaseURLRefused, KeyUnreadable
+from aiconfig_plugin.errors import KeyUnreadable
 from aiconfig_plugin.http import HandlerAuthenticator, HealthHandler, check_principal
 from aiconfig_plugin.lifecycle import Lifecycle
 from aiconfig_plugin.metrics import process_metrics
-from aiconfig_plugin.outbound import origin_client
-from aiconfig_plugin.settings import Settings, variable
+from aiconfig_plugin.settings import Settings
 
 
 class AIConfigPlugin:
@@ -55,6 +60,9 @@ class AIConfigPlugin:
     there is nobody), or raises ``MissingToken``, ``InvalidToken``,
     ``AuthorizationServerUnavailable`` or Tornado's ``HTTPError``. The default is OAuth 2.0 token
     introspection (RFC 7662), or JWT access tokens (RFC 9068).
+    ``verify`` is for hosts that ask providers about API keys by their own means: an async callable
+    that takes a :class:`~aiconfig_plugin.ResolvedModel` and returns ``"accepted"``,
+    ``"rejected"``, ``"quota-exceeded"``, ``"unreachable"`` or ``"unknown"``.
 
     Makes no connection and needs no event loop before :meth:`start`, so the host may fork.
     Without a call of it, the first request starts the plugin. ``async with`` starts and closes it.
@@ -69,6 +77,7 @@ class AIConfigPlugin:
         database: Any = None,
         repository: Repository | None = None,
         authenticate: Authenticator | None = None,
+        verify: HostVerify | None = None,
     ) -> None:
         self.settings = settings = settings or Settings.from_env()
         self._stores = open_stores(settings, database=database, repository=repository)
@@ -80,9 +89,11 @@ class AIConfigPlugin:
         self._authenticate = authenticate
         self._lifecycle = Lifecycle(self._open)
         self._origins = Origins(settings.base_urls)
+        self._key_use = KeyUseRecorder(self._stores.key_use)
         self._service, self._vault = open_service(
-            settings, self._repository, self._origins, self._reloader
+            settings, self._repository, self._origins, self._reloader, self._key_use
         )
+        self._verification = open_verification(self._service, self.client, verify)
 
     def handlers(
         self,
@@ -103,6 +114,7 @@ class AIConfigPlugin:
         specs = open_routes(
             self.settings,
             self._service,
+            self._verification,
             ensure_started=self._lifecycle.ensure_started,
             identify=lambda handler: self._check(
                 principal(handler) if principal else self._authenticate(handler.request)
@@ -159,6 +171,7 @@ class AIConfigPlugin:
             opened.push_async_callback(self._tokens.close)
             await self._tokens.start()
         await opened.enter_async_context(self._reloader.running())
+        await opened.enter_async_context(recording(self._key_use))
 
     async def authenticate(self, request: HTTPServerRequest) -> Principal:
         """Return who makes a request of the gateway's own routes, by the plugin's rules.
@@ -215,19 +228,16 @@ class AIConfigPlugin:
         Raises :class:`~aiconfig_plugin.errors.BaseURLRefused`, as the client does, for an entry
         without a base URL and for one that is not allowed (any more).
         """
-        base, public_only = self._endpoint(chosen)
-        return origin_client(base, public_only=public_only)
+        return open_client(chosen, self._service.policy.catalog, self._origins)
 
-    def _endpoint(self, chosen: ResolvedModel) -> tuple[BaseURL, bool]:
-        """Return where an entry is reached, and whether only at public addresses."""
-        url = chosen.base_url
-        if url is None:
-            raise BaseURLRefused("Neither the entry nor the catalogue has a base URL.")
-        if url == self._service.policy.catalog.base_url(chosen.provider):
-            return BaseURL.parse(url), False
-        if not self._origins.allow(url):
-            raise BaseURLRefused(f"The base URL of this entry is not in {variable('base_urls')}.")
-        return BaseURL.parse(url), not self._origins.is_exact(url)
+    async def report(self, chosen: ResolvedModel, result: KeyResult) -> None:
+        """Tell what the provider said of the API key of a resolved entry.
+
+        ``result`` is ``"accepted"``, ``"rejected"`` or ``"quota-exceeded"``; anything else raises
+        ValueError. The user sees it (``?include=keyUse``). It is written later, and nothing is kept
+        of a shared key.
+        """
+        self._service.report(chosen, result)
 
     async def rotate(self, *, progress: Callable[[int], None] = lambda _keys: None) -> Rotation:
         """Re-encrypt every stored key with the primary storage key, beside live gateways.

@@ -1,4 +1,4 @@
-"""A repository in memory, for the tests of a host: no MongoDB, the same behaviour."""
+"""Stores in memory, for the tests of a host: no MongoDB, the same behaviour."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from dataclasses import replace
 
 from aiconfig_plugin.domain import (
     AIConfig,
+    KeyIdentity,
+    KeyUse,
     Owner,
     Replaced,
     Repository,
@@ -114,9 +116,27 @@ class InMemoryStores:
 
     def __init__(self, repository: Repository) -> None:
         self.repository = repository
+        self.key_use = InMemoryKeyUse()
 
     async def start(self) -> None:
         await self.repository.start()
 
     async def close(self) -> None:
         await self.repository.close()
+
+
+class InMemoryKeyUse:
+    """A :class:`~aiconfig_plugin.domain.ports.KeyUseStore` that this process alone knows."""
+
+    def __init__(self) -> None:
+        self._uses: dict[KeyIdentity, KeyUse] = {}
+
+    async def read(self, keys: Collection[KeyIdentity]) -> Mapping[KeyIdentity, KeyUse]:
+        return {key: self._uses[key] for key in keys if key in self._uses}
+
+    async def record(self, uses: Mapping[KeyIdentity, KeyUse]) -> None:
+        for key, use in uses.items():
+            self._uses[key] = self._uses.get(key, KeyUse()).merged(use)
+
+    async def forget(self, owners: Collection[Owner]) -> None:
+        self._uses = {key: use for key, use in self._uses.items() if key.owner not in owners}

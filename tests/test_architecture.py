@@ -54,7 +54,7 @@ KNOWN_BY: Mapping[str, Set[str]] = {
     "cryptography": frozenset({"keys"}),
     "genai_prices": frozenset({"catalog"}),
     "httpcore2": frozenset({"outbound"}),
-    "httpx2": frozenset({"access", "cli", "demo", "kms", "outbound", "plugin"}),
+    "httpx2": frozenset({"access", "cli", "composition", "demo", "kms", "outbound", "plugin"}),
     "idna": frozenset({"base_url"}),
     "joserfc": frozenset({"access", "client", "keys"}),
     "jsonschema": frozenset({"catalog", "http"}),

@@ -13,15 +13,16 @@ from aiconfig_plugin.composition import open_stores, open_vault
 from aiconfig_plugin.domain import (
     AIConfig,
     AIConfigService,
+    KeyUseRecorder,
     KeyVault,
     ModelEntry,
     Owner,
-    Repository,
+    Stores,
     move,
     record_audit,
 )
 from aiconfig_plugin.errors import ConfigurationError, KeyUnreadable
-from aiconfig_plugin.http import represent
+from aiconfig_plugin.http import INCLUDES, represent
 from aiconfig_plugin.settings import Settings, variable
 
 _subject = click.argument("subject")
@@ -45,8 +46,8 @@ def _show(subject: str, issuer: str | None) -> None:
     owner = _owner(settings, subject, issuer)
 
     async def show() -> None:
-        async with _opened(settings) as (repository, vault):
-            for line in _describe(owner, await repository.read(owner), vault):
+        async with _opened(settings) as (stores, vault):
+            for line in _describe(owner, await stores.repository.read(owner), vault):
                 click.echo(line)
 
     asyncio.run(show())
@@ -80,13 +81,14 @@ def _export(subject: str, issuer: str | None) -> None:
     owner = _owner(settings, subject, issuer)
 
     async def export() -> None:
-        async with _opened(settings) as (repository, vault):
-            config = await repository.read(owner)
+        async with _opened(settings) as (stores, vault):
+            config = await stores.repository.read(owner)
+            key_use = KeyUseRecorder(stores.key_use)
+            service = AIConfigService(stores.repository, vault, None, key_use)
+            uses = await service.key_use(owner, config)
         record_audit("read-keys", owner, config.revision)
-        include = {
-            "apiKeyEncrypted": lambda entry: entry.key and entry.key.jwe,
-            "keyState": lambda entry: vault.state(entry.key).value,
-        }
+        names = ("apiKeyEncrypted", "keyState", "keyUse")
+        include = {name: INCLUDES[name](service, uses) for name in names}
         whose = {"issuer": owner.issuer, "subject": owner.subject, "revision": config.revision}
         click.echo(json.dumps({**whose, **represent(config, include)}, indent=2))
 
@@ -105,8 +107,10 @@ def _delete(subject: str, issuer: str | None, yes: bool) -> None:
         click.confirm(f"Delete all data of {owner.subject} ({owner.issuer})?", abort=True, err=True)
 
     async def delete() -> None:
-        async with _opened(settings) as (repository, vault):
-            await AIConfigService(repository, vault).delete(owner)
+        async with _opened(settings) as (stores, vault):
+            key_use = KeyUseRecorder(stores.key_use)
+            await AIConfigService(stores.repository, vault, None, key_use).delete(owner)
+            await key_use.flush()
         click.echo(f"Deleted the configuration of {owner.subject}.")
 
     asyncio.run(delete())
@@ -136,14 +140,15 @@ def _move(
         raise ConfigurationError("The new owner is the old one.")
 
     async def run() -> None:
-        async with _opened(settings) as (repository, vault):
+        async with _opened(settings) as (stores, vault):
             try:
                 moved = await move(
-                    repository, vault, owner, new_owner, drop_unreadable=drop_unreadable
+                    stores.repository, vault, owner, new_owner, drop_unreadable=drop_unreadable
                 )
             except KeyUnreadable as err:
                 hint = "--drop-unreadable leaves them behind."
                 raise KeyUnreadable(f"{err.detail} {hint}") from None
+            await stores.key_use.forget([owner])
         keys = sum(entry.key is not None for entry in moved.models)
         click.echo(f"Moved {len(moved.models)} entries with {keys} API keys to {new_subject}.")
 
@@ -158,10 +163,10 @@ def _owner(settings: Settings, subject: str, issuer: str | None) -> Owner:
 
 
 @asynccontextmanager
-async def _opened(settings: Settings) -> AsyncIterator[tuple[Repository, KeyVault]]:
+async def _opened(settings: Settings) -> AsyncIterator[tuple[Stores, KeyVault]]:
     vault, stores = open_vault(settings), open_stores(settings)
     try:
         await stores.start()
-        yield stores.repository, vault
+        yield stores, vault
     finally:
         await stores.close()

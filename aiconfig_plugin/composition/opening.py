@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from aiconfig_plugin.base_url import Origins
 from aiconfig_plugin.catalog import parse_catalog, parse_shared_keys
 from aiconfig_plugin.composition.reloading import Reloader, Source
-from aiconfig_plugin.domain import AIConfigService, Policy, Repository
+from aiconfig_plugin.domain import AIConfigService, KeyUseRecorder, Policy, Repository
 from aiconfig_plugin.errors import ConfigurationError
 from aiconfig_plugin.keys import Keyring, Vault, parse_keyring
 from aiconfig_plugin.private_file import read_file, read_private_file
@@ -31,14 +31,17 @@ def open_policy(settings: Settings, origins: Origins) -> Policy:
 
 
 def open_service(
-    settings: Settings, repository: Repository, origins: Origins, reloader: Reloader
+    settings: Settings,
+    repository: Repository,
+    origins: Origins,
+    reloader: Reloader,
+    key_use: KeyUseRecorder,
 ) -> tuple[AIConfigService, Vault]:
     """Return the service and its vault, for which ``reloader`` watches the files."""
     keyring, files = _keyring(settings), _operators_files(settings)
     vault = _vault(settings, keyring)
-    service = AIConfigService(
-        repository, vault, _policy(origins, files), search_keyring=reloader.search_keyring
-    )
+    policy, search = _policy(origins, files), reloader.search_keyring
+    service = AIConfigService(repository, vault, policy, key_use, search_keyring=search)
     reloader.watch(keyring, functools.partial(_replace_keyring, vault, repository))
     for name, file in files.items():
         reloader.watch(file, functools.partial(_change_policy, service, name))

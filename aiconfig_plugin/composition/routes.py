@@ -9,7 +9,7 @@ from tornado.routing import URLSpec
 from tornado.web import RequestHandler
 
 from aiconfig_plugin.access import ALGORITHMS
-from aiconfig_plugin.domain import AIConfigService, Principal
+from aiconfig_plugin.domain import AIConfigService, KeyVerification, Principal
 from aiconfig_plugin.http import (
     Access,
     HTTPConfig,
@@ -25,6 +25,7 @@ from aiconfig_plugin.settings import Settings
 def open_routes(
     settings: Settings,
     service: AIConfigService,
+    verification: KeyVerification,
     *,
     ensure_started: Callable[[], Awaitable[None]],
     identify: Callable[[RequestHandler], Awaitable[Principal]],
@@ -40,6 +41,7 @@ def open_routes(
         settings = dataclasses.replace(settings, prefix=prefix)
     config = HTTPConfig(
         service=service,
+        verification=verification,
         ensure_started=ensure_started,
         identify=identify,
         prefix=settings.prefix,

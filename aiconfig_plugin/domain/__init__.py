@@ -3,12 +3,21 @@
 from aiconfig_plugin.domain.audit import Action
 from aiconfig_plugin.domain.audit import record as record_audit
 from aiconfig_plugin.domain.catalog import (
+    API,
     Catalog,
     OfferedModel,
     OfferedProvider,
     OperatorPrompt,
 )
 from aiconfig_plugin.domain.decision import Decision, EntryOutcome, Filters, Policy
+from aiconfig_plugin.domain.key_use import (
+    KEY_RESULTS,
+    KeyResult,
+    KeyUse,
+    Verification,
+    VerificationResult,
+)
+from aiconfig_plugin.domain.key_use_recorder import KeyUseRecorder
 from aiconfig_plugin.domain.model import (
     ABSENT,
     MAX_API_KEY_BYTES,
@@ -16,6 +25,7 @@ from aiconfig_plugin.domain.model import (
     Destination,
     Identity,
     KeyForm,
+    KeyIdentity,
     KeyState,
     KeyWithOrigin,
     Model,
@@ -31,12 +41,14 @@ from aiconfig_plugin.domain.model import (
 from aiconfig_plugin.domain.moving import move
 from aiconfig_plugin.domain.ports import (
     Authenticator,
+    KeyUseStore,
     KeyVault,
     Replaced,
     Repository,
     Rewrapping,
     StoredConfig,
     Stores,
+    Verifier,
 )
 from aiconfig_plugin.domain.rotation import (
     Rotation,
@@ -46,9 +58,16 @@ from aiconfig_plugin.domain.rotation import (
     verify_keyring,
 )
 from aiconfig_plugin.domain.service import AIConfigService
+from aiconfig_plugin.domain.verification import (
+    VERIFICATION_TIMEOUT,
+    HostVerifier,
+    HostVerify,
+    KeyVerification,
+)
 
 __all__ = [
     "ABSENT",
+    "API",
     "AIConfig",
     "AIConfigService",
     "Action",
@@ -57,10 +76,19 @@ __all__ = [
     "Decision",
     "Destination",
     "Filters",
+    "HostVerifier",
+    "HostVerify",
     "Identity",
+    "KEY_RESULTS",
     "KeyForm",
+    "KeyIdentity",
+    "KeyResult",
     "KeyState",
+    "KeyUse",
+    "KeyUseRecorder",
+    "KeyUseStore",
     "KeyVault",
+    "KeyVerification",
     "KeyWithOrigin",
     "MAX_API_KEY_BYTES",
     "Model",
@@ -83,6 +111,10 @@ __all__ = [
     "StoredKey",
     "Submission",
     "SubmittedEntry",
+    "VERIFICATION_TIMEOUT",
+    "Verification",
+    "VerificationResult",
+    "Verifier",
     "count_others",
     "move",
     "record_audit",

@@ -79,18 +79,7 @@ async def accept(
             _let_stay(submission, checked, before, vault)
     _raise_refusals(checked)
     models = tuple(
-        ModelEntry(
-            provider=entry.provider,
-            type=entry.type,
-            model=entry.model,
-            is_paid=entry.is_paid,
-            key=one.key,
-            label=entry.label,
-            enabled=entry.enabled,
-            base_url=entry.base_url,
-            origin=entry.origin,
-            options=entry.options,
-        )
+        ModelEntry.like(entry, key=one.key)
         for entry, one in zip(submission.models, checked, strict=True)
     )
     return AIConfig(models, submission.system_prompt, secrets.token_urlsafe(16))

@@ -19,7 +19,9 @@ from typing import Any, Literal, TypeAlias, TypeVar, cast
 from aiconfig_plugin.domain.model import AIConfig, Owner
 from aiconfig_plugin.errors import AIConfigError
 
-Action: TypeAlias = Literal["create", "read-keys", "update", "delete", "resolve", "retire", "move"]
+Action: TypeAlias = Literal[
+    "create", "read-keys", "update", "delete", "resolve", "verify", "retire", "move"
+]
 _UseCase = TypeVar("_UseCase", bound=Callable[..., Any])
 
 logger = logging.getLogger("aiconfig_plugin.audit")

@@ -99,6 +99,11 @@ class Catalog:
         found = self.providers.get(provider)
         return found.base_url if found else None
 
+    def api(self, provider: str) -> API | None:
+        """Return the dialect that the operator named for the provider, if any."""
+        found = self.providers.get(provider)
+        return found.api if found else None
+
     def shared_key(self, provider: str) -> SharedKeyMode:
         """Return when the operator's key pays for the provider."""
         found = self.providers.get(provider)

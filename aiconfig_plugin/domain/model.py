@@ -6,14 +6,16 @@ import enum
 import json
 from base64 import urlsafe_b64encode
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import lru_cache
 from hashlib import sha256
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias, TypeVar
 
 from aiconfig_plugin.errors import KeyRequired, Violation
 
 Identity: TypeAlias = "tuple[str, str, str, str | None]"
+_M = TypeVar("_M", bound="Model")
+_Class: TypeAlias = type[_M]  # Inside of Model "type" is its field.
 
 _FOR_ANOTHER_ORIGIN: Final = (
     "The API key of this entry is stored for another origin; send the key again, or null."
@@ -95,6 +97,14 @@ class StoredKey:
     jwe: str = field(repr=False)
 
 
+@dataclass(frozen=True)
+class KeyIdentity:
+    """One API key of an owner. It stays the same however often the key is wrapped anew."""
+
+    owner: Owner
+    id: str
+
+
 KeyWithOrigin: TypeAlias = tuple[StoredKey, str | None]
 """A stored key, and the origin that it was stored for."""
 
@@ -133,6 +143,36 @@ class Model:
             "options": self.options,
         }
         return {name: value for name, value in members.items() if value is not None}
+
+    @property
+    def members(self) -> dict[str, Any]:
+        """The members of the JSON that were given, by their names there."""
+        required = {"provider": self.provider, "type": self.type, "model": self.model}
+        return {**required, "isPaid": self.is_paid, **self.optional_members}
+
+    @classmethod
+    def of(cls: _Class[_M], members: Mapping[str, Any], origin: str | None, **own: Any) -> _M:
+        """Return what the members of the JSON say; ``own`` is what a subclass has beyond them."""
+        return cls(
+            provider=members["provider"],
+            type=members["type"],
+            model=members["model"],
+            is_paid=members["isPaid"],
+            label=members.get("label"),
+            enabled=members.get("enabled"),
+            base_url=members.get("baseUrl"),
+            origin=origin,
+            options=members.get("options"),
+            **own,
+        )
+
+    @classmethod
+    def like(cls: _Class[_M], model: Model, **own: Any) -> _M:
+        """Return what ``model`` says; ``own`` is beyond it, or in its place."""
+        return cls(**{**{name: getattr(model, name) for name in _COMMON}, **own})
+
+
+_COMMON: Final = tuple(each.name for each in fields(Model))
 
 
 @dataclass(frozen=True)
@@ -205,6 +245,7 @@ class ResolvedModel(Model):
     own: no provider takes it. Ciphertext that was stored before forms were remembered counts as
     ``"plain"``. ``base_url`` is the entry's own, or the one of the catalogue for its provider;
     ``key_source`` says whose key it is, and ``position`` which entry of the configuration.
+    ``key_identity`` is that of the user's own key, and None where that is not used.
     """
 
     api_key: SecretStr | None
@@ -212,6 +253,7 @@ class ResolvedModel(Model):
     key_form: KeyForm | None = None
     key_source: KeySource | None = None
     position: int = 0
+    key_identity: KeyIdentity | None = field(default=None, repr=False)
 
 
 class Absent(enum.Enum):

@@ -6,13 +6,16 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from aiconfig_plugin.domain.key_use import KeyUse, Verification
 from aiconfig_plugin.domain.model import (
     AIConfig,
     Destination,
     KeyForm,
+    KeyIdentity,
     KeyState,
     Owner,
     Principal,
+    ResolvedModel,
     SecretStr,
     StoredKey,
 )
@@ -116,11 +119,32 @@ class Stores(Protocol):
     def repository(self) -> Repository:
         """The configurations; its own ``start`` and ``close`` are those of all."""
 
+    @property
+    def key_use(self) -> KeyUseStore:
+        """What is known of the use of keys."""
+
     async def start(self) -> None:
         """Reach the store, as :meth:`Repository.start` does."""
 
     async def close(self) -> None:
         """Let go of what :meth:`start` opened, and of nothing that the host owns."""
+
+
+class KeyUseStore(Protocol):
+    """Keeps what is known of the use of keys, to the millisecond, apart from the configurations.
+
+    Every method raises :class:`~aiconfig_plugin.errors.StorageUnavailable` when the store gives no
+    answer.
+    """
+
+    async def read(self, keys: Collection[KeyIdentity]) -> Mapping[KeyIdentity, KeyUse]:
+        """Return what is known of those of the keys of which anything is."""
+
+    async def record(self, uses: Mapping[KeyIdentity, KeyUse]) -> None:
+        """Add to what is known, whatever others add meanwhile: the later time counts."""
+
+    async def forget(self, owners: Collection[Owner]) -> None:
+        """Drop all that is known of the keys of these owners."""
 
 
 class KeyVault(Protocol):
@@ -158,6 +182,12 @@ class KeyVault(Protocol):
     def form(self, stored: StoredKey) -> KeyForm:
         """Return what a stored key opens to. Decrypts nothing."""
 
+    def id(self, stored: StoredKey) -> str:
+        """Return what no other API key of the owner shares and every re-wrapping keeps.
+
+        Decrypts nothing.
+        """
+
     def state(self, key: StoredKey | None) -> KeyState:
         """Return what a user may know of a stored key. Decrypts nothing."""
 
@@ -175,3 +205,10 @@ class Authenticator(Protocol):
         self, request: HTTPServerRequest
     ) -> Principal | None | Awaitable[Principal | None]:
         """Return the principal, or raise ``MissingToken``, ``InvalidToken`` or an outage."""
+
+
+class Verifier(Protocol):
+    """Asks a provider what it says of the API key of an entry, by a call that costs nothing."""
+
+    async def __call__(self, chosen: ResolvedModel) -> Verification:
+        """Return what it said. No failure of the provider is an error."""

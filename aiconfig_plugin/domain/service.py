@@ -9,10 +9,16 @@ from typing import Any
 
 from aiconfig_plugin.domain import audit
 from aiconfig_plugin.domain.acceptance import REFUSALS, accept
+from aiconfig_plugin.domain.catalog import API
 from aiconfig_plugin.domain.decision import Decision, Filters, Policy, decide
+from aiconfig_plugin.domain.key_use import KEY_RESULTS, UNUSED, KeyResult, KeyUse
+from aiconfig_plugin.domain.key_use_recorder import KeyUseRecorder
 from aiconfig_plugin.domain.model import (
     AIConfig,
+    Identity,
     KeyForm,
+    KeyIdentity,
+    KeySource,
     KeyState,
     ModelEntry,
     Owner,
@@ -43,11 +49,13 @@ class AIConfigService:
         repository: Repository,
         vault: KeyVault,
         policy: Policy | None = None,
+        key_use: KeyUseRecorder | None = None,
         *,
         search_keyring: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._repository = repository
         self._vault = vault
+        self._key_use = key_use
         self.policy = policy or Policy()
         self._search_keyring = search_keyring
 
@@ -112,12 +120,15 @@ class AIConfigService:
     ) -> None:
         """Delete an owner's configuration. Raises ``ConfigNotFound`` or ``RevisionMismatch``."""
         before = await self._repository.delete(owner, if_match=if_match)
+        if self._key_use:
+            self._key_use.forget(owner)
         audit.record("delete", owner, before.revision, client_id=client_id, changed=[""])
 
     @audit.records_refusals("resolve", ConfigNotFound, ModelNotConfigured, KeyUnreadable)
     async def resolve(self, owner: Owner, filters: Filters) -> ResolvedModel:
         """Return the first entry, in the owner's order, that may be used, with its API key opened.
 
+        This counts as a use of the key.
         Raises ``ConfigNotFound``, ``ModelNotConfigured`` or ``KeyUnreadable``.
         """
         config = await self._read(owner)
@@ -128,29 +139,72 @@ class AIConfigService:
                     "The stored key is wrapped by a key that is not on the keyring."
                 )
             raise ModelNotConfigured(_explain(decision))
-        entry, policy = config.models[decision.position], self.policy
+        chosen = self._opened(owner, config, decision.position, decision.key_source)
+        audit.record("resolve", owner, config.revision)
+        if self._key_use and chosen.key_identity:
+            self._key_use.used(chosen.key_identity)
+        return chosen
+
+    @audit.records_refusals("verify", ConfigNotFound, KeyUnreadable)
+    async def open(
+        self, owner: Owner, identity: Identity, *, client_id: str | None = None
+    ) -> ResolvedModel:
+        """Return one entry with its own API key opened, for its verification.
+
+        Raises ``ConfigNotFound``, also where there is no such entry, and ``KeyUnreadable``.
+        """
+        config = await self._read(owner)
+        for position, entry in enumerate(config.models):
+            if entry.identity == identity:
+                chosen = self._opened(owner, config, position, "user" if entry.key else None)
+                audit.record("verify", owner, config.revision, client_id=client_id)
+                return chosen
+        raise ConfigNotFound("This user's configuration has no such entry.")
+
+    def _opened(
+        self, owner: Owner, config: AIConfig, position: int, key_source: KeySource | None
+    ) -> ResolvedModel:
+        entry, catalog = config.models[position], self.policy.catalog
         api_key: SecretStr | None = None
         key_form: KeyForm | None = None
-        if decision.key_source == "shared":
-            api_key, key_form = policy.shared_keys[entry.provider], "plain"
-        elif decision.key_source == "user" and entry.key:
+        key_identity: KeyIdentity | None = None
+        if key_source == "shared":
+            api_key, key_form = self.policy.shared_keys[entry.provider], "plain"
+        elif key_source == "user" and entry.key:
             api_key = self._vault.open(owner, entry.destination, entry.key)
             key_form = self._vault.form(entry.key)
-        audit.record("resolve", owner, config.revision)
-        return ResolvedModel(
-            provider=entry.provider,
-            type=entry.type,
-            model=entry.model,
-            is_paid=policy.catalog.is_paid(entry),
-            label=entry.label,
-            base_url=decision.base_url,
-            options=entry.options,
+            key_identity = KeyIdentity(owner, self._vault.id(entry.key))
+        return ResolvedModel.like(
+            entry,
+            is_paid=catalog.is_paid(entry),
+            base_url=entry.base_url or catalog.base_url(entry.provider),
             api_key=api_key,
-            system_prompt=policy.catalog.prompt(config.system_prompt),
+            system_prompt=catalog.prompt(config.system_prompt),
             key_form=key_form,
-            key_source=decision.key_source,
-            position=decision.position,
+            key_source=key_source,
+            position=position,
+            key_identity=key_identity,
         )
+
+    def report(self, chosen: ResolvedModel, result: KeyResult) -> None:
+        """Remember what the provider said of the user's own key, where one was used.
+
+        Raises ValueError for a result that is none.
+        """
+        if result not in KEY_RESULTS:
+            raise ValueError(f"the result must be one of: {', '.join(KEY_RESULTS)}")
+        if self._key_use and chosen.key_identity:
+            self._key_use.reported(chosen.key_identity, result)
+
+    async def key_use(self, owner: Owner, config: AIConfig) -> Mapping[Identity, KeyUse]:
+        """Return what is known of the key of each entry that has one."""
+        keys = {
+            entry.identity: KeyIdentity(owner, self._vault.id(entry.key))
+            for entry in config.models
+            if entry.key
+        }
+        known = await self._key_use.read(set(keys.values())) if self._key_use else {}
+        return {identity: known.get(key, UNUSED) for identity, key in keys.items()}
 
     async def decide(self, owner: Owner, filters: Filters) -> Decision:
         """Return what :meth:`resolve` would use and why, without opening a key.
@@ -165,6 +219,10 @@ class AIConfigService:
     def is_offered(self, entry: ModelEntry) -> bool:
         """Tell whether the operator offers the provider and the model of an entry."""
         return self.policy.catalog.refusal(entry) is None
+
+    def api(self, provider: str) -> API | None:
+        """Return the dialect that the operator named for the provider, if any."""
+        return self.policy.catalog.api(provider)
 
     def key_state(self, entry: ModelEntry) -> KeyState:
         """Return what the owner may know of an entry's key without reading it."""

@@ -27,6 +27,18 @@ class MethodNotAllowed(AIConfigError):
     detail = "Method not allowed; see Allow."
 
 
+class TooManyRequests(AIConfigError):
+    """The owner asks too often for what a provider has to be called for; see ``retry_after``."""
+
+    code = "too-many-requests"
+    title = "Too many requests"
+    status = 429
+
+    def __init__(self, detail: str, *, retry_after: int) -> None:
+        super().__init__(detail)
+        self.retry_after = retry_after
+
+
 class MalformedJSON(AIConfigError):
     """The body is not UTF-8 or not JSON, repeats a member, holds NaN, or is nested too deep."""
 

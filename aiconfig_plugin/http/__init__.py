@@ -9,7 +9,7 @@ from aiconfig_plugin.http.identity import HandlerAuthenticator, check_principal
 from aiconfig_plugin.http.openapi import build_openapi, openapi_json
 from aiconfig_plugin.http.operations import Access
 from aiconfig_plugin.http.problems import PROBLEMS
-from aiconfig_plugin.http.representation import represent
+from aiconfig_plugin.http.representation import INCLUDES, represent
 from aiconfig_plugin.http.routes import ROUTES, url_specs
 from aiconfig_plugin.http.validation import parse_submission
 
@@ -18,6 +18,7 @@ __all__ = [
     "HTTPConfig",
     "HandlerAuthenticator",
     "HealthHandler",
+    "INCLUDES",
     "LogOut",
     "MetricsHandler",
     "PROBLEMS",

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from tornado.web import RequestHandler
 
-from aiconfig_plugin.domain import AIConfigService, Principal
+from aiconfig_plugin.domain import AIConfigService, KeyVerification, Principal
 from aiconfig_plugin.http.body import BodyBudget
 from aiconfig_plugin.http.challenge import BEARER, Schemes
 from aiconfig_plugin.http.operations import Access
@@ -21,6 +21,7 @@ class HTTPConfig:
     """What every handler needs. There is one for each place where the plugin is mounted."""
 
     service: AIConfigService
+    verification: KeyVerification
     ensure_started: Callable[[], Awaitable[None]]
     """Starts the plugin where nobody has, or raises ``StorageUnavailable``."""
     identify: Callable[[RequestHandler], Awaitable[Principal]]

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Collection
+from dataclasses import asdict
+from typing import TypeVar
 
-from aiconfig_plugin.domain import AIConfig, Filters, Submission
+from aiconfig_plugin.domain import AIConfig, Filters
 from aiconfig_plugin.errors import InvalidParameter
 from aiconfig_plugin.http.base import BaseHandler
 from aiconfig_plugin.http.body import KIB
@@ -16,7 +19,9 @@ from aiconfig_plugin.http.representation import (
     represent_catalog,
     represent_decision,
 )
-from aiconfig_plugin.http.validation import parse_submission
+from aiconfig_plugin.http.validation import parse_submission, parse_verification
+
+_Parsed = TypeVar("_Parsed")
 
 MAX_PARSED_ON_THE_LOOP = 64 * KIB
 MAX_UNICODE_PARSED_ON_THE_LOOP = 8 * KIB
@@ -26,20 +31,22 @@ READ_PATH = "/get/ai-model-config"
 FILTERS = ("provider", "type", "model", "label")
 
 
-class _ConfigHandler(BaseHandler):
-    async def read_submission(self) -> Submission:
+class _BodyHandler(BaseHandler):
+    async def read_parsed(self, parse: Callable[[bytearray], _Parsed]) -> _Parsed:
         body = self.read_body()
         plain = body.isascii() and b"\\u" not in body
         if len(body) <= (MAX_PARSED_ON_THE_LOOP if plain else MAX_UNICODE_PARSED_ON_THE_LOOP):
-            return parse_submission(body)
+            return parse(body)
         async with self.config.parsing:
-            return await asyncio.to_thread(parse_submission, body)
+            return await asyncio.to_thread(parse, body)
 
+
+class _ConfigHandler(_BodyHandler):
     def write_config(self, config: AIConfig, include: Include | None = None) -> None:
         self.write_head(config, include)
         self.write_json(represent(config, include or {}))
 
-    def write_head(self, config: AIConfig, include: Include | None = None) -> None:
+    def write_head(self, config: AIConfig, include: Collection[str] | None = None) -> None:
         if not include:
             self.set_header("Cache-Control", "private, no-cache")
         self.set_header("ETag", f'"{config.revision}"')
@@ -47,7 +54,7 @@ class _ConfigHandler(BaseHandler):
 
 class CreateHandler(_ConfigHandler):
     async def post(self) -> None:
-        submission = await self.read_submission()
+        submission = await self.read_parsed(parse_submission)
         config = await self.config.service.create(self.owner, submission, client_id=self.client_id)
         self.set_status(201)
         # Relative, so that it holds behind whatever changes the beginning of the path.
@@ -57,32 +64,37 @@ class CreateHandler(_ConfigHandler):
 
 class ReadHandler(_ConfigHandler):
     async def get(self) -> None:
-        include = self._include()
+        names = self._included()
         config = await self.config.service.read(
-            self.owner, with_keys="apiKeyEncrypted" in include, client_id=self.client_id
+            self.owner, with_keys="apiKeyEncrypted" in names, client_id=self.client_id
         )
         if if_none_match(self.request.headers.get("If-None-Match"), config.revision):
-            self.write_head(config, include)
+            self.write_head(config, names)
             self.set_status(304)
         else:
-            self.write_config(config, include)
+            self.write_config(config, await self._include(names, config))
 
     head = get
 
-    def _include(self) -> Include:
+    def _included(self) -> Collection[str]:
         """Return what ``?include=`` asks for: names of INCLUDES, comma-separated."""
         if not self.request.query:
-            return {}
+            return ()
         given = self.query_values("include")
         names = {name.strip() for value in given for name in value.split(",")}
         if not names.issubset(INCLUDES):
             raise InvalidParameter(f"include must be any of: {', '.join(INCLUDES)}.")
-        return {name: INCLUDES[name](self.config.service) for name in INCLUDES if name in names}
+        return names
+
+    async def _include(self, names: Collection[str], config: AIConfig) -> Include:
+        service = self.config.service
+        uses = await service.key_use(self.owner, config) if "keyUse" in names else {}
+        return {name: INCLUDES[name](service, uses) for name in INCLUDES if name in names}
 
 
 class UpdateHandler(_ConfigHandler):
     async def put(self) -> None:
-        submission = await self.read_submission()
+        submission = await self.read_parsed(parse_submission)
         config = await self.config.service.update(
             self.owner,
             submission,
@@ -90,6 +102,15 @@ class UpdateHandler(_ConfigHandler):
             client_id=self.client_id,
         )
         self.write_config(config)
+
+
+class VerifyHandler(_BodyHandler):
+    async def post(self) -> None:
+        identity = await self.read_parsed(parse_verification)
+        verification = await self.config.verification.verify(
+            self.owner, identity, client_id=self.client_id
+        )
+        self.write_json(asdict(verification))
 
 
 class DeleteHandler(BaseHandler):

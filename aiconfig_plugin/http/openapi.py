@@ -108,7 +108,7 @@ def _operation(method: str, operation: Operation, scopes: Mapping[Access, str]) 
     if operation.parameters:
         document["parameters"] = [_parameter(name) for name in operation.parameters]
     if operation.reads_body:
-        document["requestBody"] = {"required": True, **_content("application/json", "Config")}
+        document["requestBody"] = {"required": True, **_content("application/json", operation.body)}
     return document
 
 
@@ -147,8 +147,8 @@ def _parameter(name: str) -> Document:
         return {
             "name": name,
             "in": "query",
-            "description": "What to add to every entry: the stored key or null, its state, and "
-            "whether the operator offers the model.",
+            "description": "What to add to every entry: the stored key or null, its state, what "
+            "is known of its use, and whether the operator offers the model.",
             "style": "form",
             "explode": False,
             "schema": {"type": "array", "minItems": 1, "items": {"enum": list(INCLUDES)}},

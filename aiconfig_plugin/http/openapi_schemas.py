@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, get_args
 
-from aiconfig_plugin.domain import EntryOutcome
+from aiconfig_plugin.domain import EntryOutcome, KeyResult, VerificationResult
 from aiconfig_plugin.errors import MAX_VIOLATIONS
 from aiconfig_plugin.http.problems import PROBLEMS
-from aiconfig_plugin.http.validation import load_schema
+from aiconfig_plugin.http.schema_check import load_schema
 
 Document = dict[str, Any]
 
@@ -22,6 +22,8 @@ def schemas() -> Document:
         "Recipient": _recipient(),
         "Catalog": _catalog(),
         "Resolution": _resolution(),
+        "Verification": _component("verification"),
+        "VerificationResult": _verification_result(),
         "OpenAPI": {"type": "object", "required": ["openapi", "info", "paths"]},
         "Problem": _problem(),
     }
@@ -56,6 +58,7 @@ def _stored_entry() -> Document:
         "type": ["string", "null"],
     }
     entry["properties"]["keyState"] = {"enum": ["set", "unset", "unreadable"]}
+    entry["properties"]["keyUse"] = _key_use()
     entry["properties"]["offered"] = {"type": "boolean"}
     return entry
 
@@ -118,6 +121,26 @@ def _resolution() -> Document:
         systemPromptMode={"enum": ["before", "default", "only", None]},
         entries={"type": "array", "items": _closed("One entry, in order.", **outcome)},
     )
+
+
+def _verification_result() -> Document:
+    return _closed(
+        "What came of asking the provider.",
+        result={"enum": list(get_args(VerificationResult))},
+        detail={"description": "The same in words, for people.", "type": "string"},
+    )
+
+
+def _key_use() -> Document:
+    """Return the schema of what is known of the key that is stored now."""
+    time = {"type": ["string", "null"], "format": "date-time"}
+    members = _closed(
+        "When the key was last used, and what the provider last said of it.",
+        lastUsedAt=time,
+        lastResult={"enum": [*get_args(KeyResult), None]},
+        lastResultAt=time,
+    )
+    return {**members, "type": ["object", "null"]}
 
 
 def _closed(description: str, **members: Any) -> Document:

@@ -38,6 +38,8 @@ class Operation:
     reads_body: bool = False
     media_type: str = "application/json"
     """Of the body that it reads."""
+    body: str = "Config"
+    """The component that a JSON body must fit."""
     action: Action | None = None
     """What the audit trail calls a write; where its scope is missing, http records it."""
     problems: tuple[int, ...] = ()

@@ -28,6 +28,7 @@ _TOLD: tuple[type[AIConfigError], ...] = (
     errors.ConfigNotFound,
     errors.MethodNotAllowed,
     errors.ConfigExists,
+    errors.KeyUnreadable,
     errors.RevisionMismatch,
     errors.BodyTooLarge,
     errors.UnsupportedMediaType,
@@ -38,6 +39,7 @@ _TOLD: tuple[type[AIConfigError], ...] = (
     errors.KeyRequired,
     errors.BaseURLNotAllowed,
     errors.ModelNotOffered,
+    errors.TooManyRequests,
     errors.InternalError,
     errors.AuthorizationServerUnavailable,
     errors.StorageUnavailable,
@@ -93,7 +95,7 @@ def problem(
         document["outcome"] = error.outcome or "nothing-changed"
     if isinstance(error, errors.MethodNotAllowed):
         return Problem(error.status, document, {"Allow": ", ".join(allow)})
-    if isinstance(error, errors.Unavailable):
+    if isinstance(error, (errors.Unavailable, errors.TooManyRequests)):
         return Problem(error.status, document, {"Retry-After": str(error.retry_after)})
     told = challenge(error, schemes, authorization)
     return Problem(error.status, document, {} if told is None else {"WWW-Authenticate": told})

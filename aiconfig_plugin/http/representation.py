@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import datetime, timezone
 from typing import Any, TypeAlias
 
 from aiconfig_plugin.domain import (
@@ -10,6 +11,8 @@ from aiconfig_plugin.domain import (
     AIConfigService,
     Catalog,
     Decision,
+    Identity,
+    KeyUse,
     ModelEntry,
     OfferedProvider,
     Policy,
@@ -18,12 +21,15 @@ from aiconfig_plugin.domain import (
 Include: TypeAlias = Mapping[str, Callable[[ModelEntry], Any]]
 """What is added to every entry, and where its value comes from."""
 
-INCLUDES: Mapping[str, Callable[[AIConfigService], Callable[[ModelEntry], Any]]] = {
-    "apiKeyEncrypted": lambda _service: lambda entry: entry.key and entry.key.jwe,
-    "keyState": lambda service: lambda entry: service.key_state(entry).value,
-    "offered": lambda service: service.is_offered,
+KeyUses: TypeAlias = Mapping[Identity, KeyUse]
+
+INCLUDES: Mapping[str, Callable[[AIConfigService, KeyUses], Callable[[ModelEntry], Any]]] = {
+    "apiKeyEncrypted": lambda _service, _uses: lambda entry: entry.key and entry.key.jwe,
+    "keyState": lambda service, _uses: lambda entry: service.key_state(entry).value,
+    "keyUse": lambda _service, uses: lambda entry: represent_use(uses.get(entry.identity)),
+    "offered": lambda service, _uses: service.is_offered,
 }
-"""What ``?include=`` may ask for."""
+"""What ``?include=`` may ask for; the use of keys is read for ``keyUse`` alone."""
 
 
 def represent(config: AIConfig, include: Include) -> dict[str, Any]:
@@ -35,17 +41,23 @@ def represent(config: AIConfig, include: Include) -> dict[str, Any]:
 
 
 def represent_entry(entry: ModelEntry, include: Include) -> dict[str, Any]:
-    standard = {
-        "provider": entry.provider,
-        "type": entry.type,
-        "model": entry.model,
-        "isPaid": entry.is_paid,
-    }
+    return {**entry.members, **{name: value_of(entry) for name, value_of in include.items()}}
+
+
+def represent_use(use: KeyUse | None) -> dict[str, str | None] | None:
+    """Return what is known of the use of a key; None where none is stored."""
+    if use is None:
+        return None
     return {
-        **standard,
-        **entry.optional_members,
-        **{name: value_of(entry) for name, value_of in include.items()},
+        "lastUsedAt": _time(use.last_used_at),
+        "lastResult": use.last_result,
+        "lastResultAt": _time(use.last_result_at),
     }
+
+
+def _time(moment: datetime | None) -> str | None:
+    """Return a time as RFC 3339 writes it in UTC."""
+    return f"{moment.astimezone(timezone.utc):%Y-%m-%dT%H:%M:%SZ}" if moment else None
 
 
 def represent_decision(decision: Decision, catalog: Catalog) -> dict[str, Any]:

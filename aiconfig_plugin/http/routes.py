@@ -92,6 +92,25 @@ ROUTES: tuple[Route, ...] = (
         },
     ),
     Route(
+        "/verify/ai-model-config",
+        handlers.VerifyHandler,
+        {
+            "POST": Operation(
+                Access.WRITE,
+                id="verifyAPIKey",
+                action="verify",
+                summary="Ask a provider whether it accepts the caller's stored API key",
+                description="The provider is asked for its list of models. At most 10 times a "
+                "minute.",
+                answer="What came of it, whatever the provider said.",
+                schema="VerificationResult",
+                reads_body=True,
+                body="Verification",
+                problems=(404, 409, 429),
+            )
+        },
+    ),
+    Route(
         "/get/ai-model-config/encryption-key",
         handlers.EncryptionKeyHandler,
         {

@@ -4,6 +4,10 @@ Nothing but the two primitives and the framing of RFC 7516 section 7.1: a rotati
 this for every key there is, and a general library spends ten times as long on what cannot vary.
 The header names the storage key (``kid``) and what the value is bound to (``ctx``). Where its
 content is not known (``cty``, RFC 7516 section 4.1.12) it is ciphertext that a client brought.
+
+The initialization vector names the value: it is random at first, and stays when the value is
+wrapped anew. It has to be unique for each content key alone (RFC 7518 section 8.4), and a content
+key encrypts once.
 """
 
 from __future__ import annotations
@@ -47,12 +51,19 @@ def form(header: Mapping[str, Any]) -> KeyForm:
     return "opaque" if header.get("cty") == _OPAQUE_CONTENT else "plain"
 
 
-def encrypt(protected: str, plaintext: bytes, key: bytes) -> str:
+def id(jwe: str) -> str:
+    """Return what names the value: the initialization vector."""
+    parts = jwe.split(".")
+    return parts[2] if len(parts) == 5 else ""
+
+
+def encrypt(protected: str, plaintext: bytes, key: bytes, id: str | None = None) -> str:
     """Return ``plaintext`` under a content key of its own, which ``key`` (32 bytes) wraps.
 
-    ``protected``, the header, is authenticated.
+    ``protected``, the header, is authenticated. ``id`` is that of the value where it has one.
     """
-    content_key, iv = os.urandom(CONTENT_KEY_BYTES), os.urandom(IV_BYTES)
+    content_key = os.urandom(CONTENT_KEY_BYTES)
+    iv = os.urandom(IV_BYTES) if id is None else b64decode(id.encode())
     sealed = AESGCM(content_key).encrypt(iv, plaintext, protected.encode())
     parts = (aes_key_wrap(key, content_key), iv, sealed[:-TAG_BYTES], sealed[-TAG_BYTES:])
     return f"{protected}.{b'.'.join(map(b64encode, parts)).decode()}"

@@ -121,7 +121,7 @@ class Vault:
         text. Raises :class:`~aiconfig_plugin.errors.KeyUnreadable`.
         """
         context = owner.digest(*destination.names)
-        return self._store(context, *self._open(context, stored))
+        return self._store(context, *self._open(context, stored), id=self.id(stored))
 
     def rebind(
         self, owner: Owner, new_owner: Owner, destination: Destination, stored: StoredKey
@@ -147,6 +147,10 @@ class Vault:
         """Return what a stored key opens to. Decrypts nothing: believe it of one that opens."""
         return stored_jwe.form(read_header(stored.jwe))
 
+    def id(self, stored: StoredKey) -> str:
+        """Return what no other API key of the owner shares and every re-wrapping keeps."""
+        return stored_jwe.id(stored.jwe)
+
     def _accept_stored(self, context: str, stored: StoredKey) -> StoredKey:
         try:
             text, form = self._open(context, stored)
@@ -154,7 +158,9 @@ class Vault:
             unverifiable = not self.has_key(stored.kid)
             raise _not_accepted(err.detail, unverifiable=unverifiable) from None
         # An old copy must not bring a key back into use that was rotated away.
-        return stored if stored.kid == self.primary else self._store(context, text, form)
+        if stored.kid == self.primary:
+            return stored
+        return self._store(context, text, form, id=self.id(stored))
 
     def _open(self, context: str, stored: StoredKey) -> tuple[str, KeyForm]:
         """Return the plain text of a stored key and its form, or raise ``KeyUnreadable``."""
@@ -171,11 +177,13 @@ class Vault:
                 "The stored key does not open with the key that it names."
             ) from None
 
-    def _store(self, context: str, plaintext: str, form: KeyForm) -> StoredKey:
+    def _store(
+        self, context: str, plaintext: str, form: KeyForm, *, id: str | None = None
+    ) -> StoredKey:
         keyring = self._keyring  # once: it may be replaced meanwhile
         kid, key = keyring.primary, keyring.storage[keyring.primary].raw_value
         header = stored_jwe.protected(kid, context, form)
-        return StoredKey(kid, stored_jwe.encrypt(header, plaintext.encode(), key))
+        return StoredKey(kid, stored_jwe.encrypt(header, plaintext.encode(), key, id))
 
     def _unseal(
         self, owner: Owner, destination: Destination, sealed: str, header: Mapping[str, Any]

@@ -33,3 +33,19 @@ class CollectionSpec:
     name: str
     validator: Mapping[str, Any]
     indexes: tuple[Index, ...] = ()
+
+
+def object_of(required: Mapping[str, Any], **optional: Any) -> Document:
+    """Return the schema of an object that has these members and no other."""
+    return {
+        "bsonType": "object",
+        "required": list(required),
+        "properties": {**required, **optional},
+        "additionalProperties": False,
+    }
+
+
+def string_of(low: int = 0, high: int | None = None, **more: str) -> Document:
+    """Return the schema of a string of ``low`` to ``high`` characters."""
+    bounds = {"minLength": low} if high is None else {"minLength": low, "maxLength": high}
+    return {"bsonType": "string", **bounds, **more}

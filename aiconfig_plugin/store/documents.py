@@ -7,7 +7,7 @@ lets the database compare what ``baseUrl`` leads to; it is never read back.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from typing import Any, Final
 
 from aiconfig_plugin.base_url import BaseURL
@@ -19,42 +19,28 @@ from aiconfig_plugin.domain import (
     Owner,
     StoredKey,
 )
-from aiconfig_plugin.store.collections import CollectionSpec, Document, Index
+from aiconfig_plugin.store.collections import CollectionSpec, Document, Index, object_of, string_of
 
 COLLECTION: Final = "ai_model_configs"
 
 _IDENTITY: Final = ("provider", "type", "model", "label")
 
 
-def _object(required: Mapping[str, Any], **optional: Any) -> Document:
-    return {
-        "bsonType": "object",
-        "required": list(required),
-        "properties": {**required, **optional},
-        "additionalProperties": False,
-    }
-
-
-def _string(low: int = 0, high: int | None = None, **more: str) -> Document:
-    bounds = {"minLength": low} if high is None else {"minLength": low, "maxLength": high}
-    return {"bsonType": "string", **bounds, **more}
-
-
 # RFC 7516 section 7.1: five parts, so no API key in plain text fits. MongoDB takes PCRE, whose
 # "$" would let a line feed follow.
 _JWE: Final = r"^" + r"\.".join([r"[A-Za-z0-9_-]+"] * 5) + r"\z"
-_ENTRY: Final = _object(
+_ENTRY: Final = object_of(
     {
-        "provider": _string(1, 64),
-        "type": _string(1, 32, pattern=r"^[a-z][a-z0-9_-]*\z"),
-        "model": _string(1, 200),
+        "provider": string_of(1, 64),
+        "type": string_of(1, 32, pattern=r"^[a-z][a-z0-9_-]*\z"),
+        "model": string_of(1, 200),
         "isPaid": {"bsonType": "bool"},
     },
-    key=_object({"kid": _string(1), "jwe": _string(pattern=_JWE)}),
-    label=_string(1, 80),
+    key=object_of({"kid": string_of(1), "jwe": string_of(pattern=_JWE)}),
+    label=string_of(1, 80),
     enabled={"bsonType": "bool"},
-    baseUrl=_string(1, 512),
-    origin=_string(1, 512),
+    baseUrl=string_of(1, 512),
+    origin=string_of(1, 512),
     options={
         "bsonType": "object",
         "maxProperties": 32,
@@ -65,14 +51,14 @@ _ENTRY: Final = _object(
     },
 )
 VALIDATOR: Final[Document] = {
-    "$jsonSchema": _object(
+    "$jsonSchema": object_of(
         {
-            "_id": _string(43, 43),
-            "issuer": _string(),
-            "subject": _string(),
+            "_id": string_of(43, 43),
+            "issuer": string_of(),
+            "subject": string_of(),
             "models": {"bsonType": "array", "maxItems": 100, "items": _ENTRY},
-            "system_prompt": _string(0, 32_768),
-            "revision": _string(1),
+            "system_prompt": string_of(0, 32_768),
+            "revision": string_of(1),
         }
     )
 }
@@ -95,11 +81,7 @@ def to_document(owner: Owner, config: AIConfig) -> Document:
         "subject": owner.subject,
         "models": [
             {
-                "provider": entry.provider,
-                "type": entry.type,
-                "model": entry.model,
-                "isPaid": entry.is_paid,
-                **entry.optional_members,
+                **entry.members,
                 **({"origin": entry.origin} if entry.origin else {}),
                 **({"key": {"kid": entry.key.kid, "jwe": entry.key.jwe}} if entry.key else {}),
             }
@@ -117,17 +99,10 @@ def to_owner(document: Document) -> Owner:
 def to_config(document: Document) -> AIConfig:
     return AIConfig(
         models=tuple(
-            ModelEntry(
-                provider=entry["provider"],
-                type=entry["type"],
-                model=entry["model"],
-                is_paid=entry["isPaid"],
-                key=StoredKey(**entry["key"]) if "key" in entry else None,
-                label=entry.get("label"),
-                enabled=entry.get("enabled"),
-                base_url=entry.get("baseUrl"),
+            ModelEntry.of(
+                entry,
                 origin=_origin(entry["baseUrl"]) if "baseUrl" in entry else None,
-                options=entry.get("options"),
+                key=StoredKey(**entry["key"]) if "key" in entry else None,
             )
             for entry in document["models"]
         ),

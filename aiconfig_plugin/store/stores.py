@@ -8,13 +8,14 @@ from aiconfig_plugin.settings import MongoDBDriver
 from aiconfig_plugin.store.collections import CollectionSpec
 from aiconfig_plugin.store.connection import Address, Connection
 from aiconfig_plugin.store.documents import CONFIGS
+from aiconfig_plugin.store.key_use import KEY_USE, MongoKeyUse
 from aiconfig_plugin.store.operation import TIMEOUT
 from aiconfig_plugin.store.repository import MongoRepository
 
 if TYPE_CHECKING:
     from aiconfig_plugin.store.connection import Database
 
-COLLECTIONS: Final[tuple[CollectionSpec, ...]] = (CONFIGS,)
+COLLECTIONS: Final[tuple[CollectionSpec, ...]] = (CONFIGS, KEY_USE)
 
 
 class MongoStores:
@@ -30,6 +31,7 @@ class MongoStores:
         connection = Connection(database, COLLECTIONS, timeout)
         self._connection = connection
         self.repository = MongoRepository(connection)
+        self.key_use = MongoKeyUse(connection)
 
     @classmethod
     def connect(

@@ -6,13 +6,15 @@ import asyncio
 import json
 from pathlib import Path
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 
-from aiconfig_plugin.domain import Filters, Owner
+from aiconfig_plugin.domain import Filters, KeyUseRecorder, Owner
 from aiconfig_plugin.domain.service import AIConfigService
 from aiconfig_plugin.keys import create_keyring
 from aiconfig_plugin.store import MongoStores
+from aiconfig_plugin.store.key_use import COLLECTION as KEY_USE
 from tests.support.builders import logged, new_vault, sealed_entry, submission
 from tests.support.command_line import Run, assert_one_line
 from tests.support.gateway import entry
@@ -33,7 +35,11 @@ def settings(mongod: Any, database_name: str, keyring: Path) -> dict[str, str]:
     async def store() -> None:
         stores = MongoStores.connect(mongod.uri, database_name)
         await stores.start()
-        await AIConfigService(stores.repository, vault).create(alice, given)
+        key_use = KeyUseRecorder(stores.key_use)
+        service = AIConfigService(stores.repository, vault, None, key_use)
+        await service.create(alice, given)
+        service.report(await service.resolve(alice, Filters()), "accepted")
+        await key_use.flush()
         await stores.close()
 
     asyncio.run(store())
@@ -88,7 +94,10 @@ def test_export_has_all_but_a_key_in_plain_text(
         **entry(),
         "apiKeyEncrypted": stored["models"][0]["key"]["jwe"],
         "keyState": "set",
+        "keyUse": ANY,
     }
+    assert exported["models"][0]["keyUse"]["lastResult"] == "accepted"
+    assert exported["models"][1]["keyUse"] is None
     assert exported["models"][1]["apiKeyEncrypted"] is None
     assert exported["models"][1]["label"] == "at home"
     assert API_KEY not in done.out
@@ -103,10 +112,12 @@ def test_delete_asks_first(
         done = run("owner", "delete", "alice", **settings)
         assert done.code == 1 and f"Delete all data of alice ({ISSUER})?" in done.err
         assert documents.count_documents({}) == 1
+        assert documents.database[KEY_USE].count_documents({}) == 1
     with logged("aiconfig_plugin.audit") as lines:
         done = run("owner", "delete", "alice", "--yes", **settings)
     assert done == (0, "Deleted the configuration of alice.\n", "")
     assert documents.count_documents({}) == 0
+    assert documents.database[KEY_USE].count_documents({}) == 0
     assert [json.loads(line)["action"] for line in lines] == ["delete"]
     assert_one_line(run("owner", "delete", "alice", "--yes", **settings), "no AI model config")
 
@@ -127,6 +138,7 @@ def test_move_takes_the_key_along_without_showing_it(
     done = run("owner", "move", "alice", "alice.smith", **settings)
     assert done == (0, "Moved 2 entries with 1 API keys to alice.smith.\n", "")
     assert key_of(settings, Owner(ISSUER, "alice.smith")) == API_KEY
+    assert documents.database[KEY_USE].count_documents({}) == 0
     other = "https://new-issuer.example"
     done = run("owner", "move", "alice.smith", "alice.smith", "--to-issuer", other, **settings)
     assert done.code == 0

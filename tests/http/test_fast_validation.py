@@ -15,8 +15,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from aiconfig_plugin.errors import MalformedJSON, SchemaViolation
-from aiconfig_plugin.http import validation
-from aiconfig_plugin.http.validation import load_schema, parse_submission
+from aiconfig_plugin.http import schema_check, validation
+from aiconfig_plugin.http.schema_check import load_schema
+from aiconfig_plugin.http.validation import parse_submission
 
 ENTRY = {"provider": "p", "type": "t", "model": "m", "apiKeyEncrypted": "k", "isPaid": True}
 GOOD = {"models": [ENTRY], "system_prompt": ""}
@@ -36,7 +37,8 @@ def afresh() -> Iterator[None]:
 
 
 def both(document: Any) -> tuple[bool, bool]:
-    return validation._fast_validator()(document), validation._validator().is_valid(document)
+    slow = schema_check._validator("config")
+    return validation._fast_validator()(document), slow.is_valid(document)
 
 
 def test_every_pattern_is_one_of_those_that_are_compared() -> None:
@@ -49,7 +51,7 @@ def test_every_pattern_is_one_of_those_that_are_compared() -> None:
 @pytest.mark.parametrize("name", ["model", "type"])  # The others have model's.
 @pytest.mark.parametrize("place", ["{}a", "a{}", "a{}a"])
 def test_both_regex_dialects_agree_on_every_character(name: str, place: str) -> None:
-    passes, search = validation._fast_validator(), validation._ecma_262(PATTERNS[name]).search
+    passes, search = validation._fast_validator(), schema_check._ecma_262(PATTERNS[name]).search
 
     def document(texts: list[str]) -> Any:
         return {"models": [{**ENTRY, name: text} for text in texts], "system_prompt": ""}
@@ -188,7 +190,7 @@ def test_jsonschema_decides_about_what_does_not_pass_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(validation, "_check_schema", refuse_to_be_asked)
+        patch.setattr(validation, "check_schema", refuse_to_be_asked)
         assert parse_submission(raw(GOOD)).models[0].provider == "p"
     monkeypatch.setattr(validation, "_fast_validator", lambda: lambda _document: False)
     assert parse_submission(raw(GOOD)).models[0].provider == "p"

@@ -22,7 +22,7 @@ CONTRACT = {
     403: ("insufficient-scope", "user-required", "client-not-allowed", "cross-site-request"),
     404: ("config-not-found",),
     405: ("method-not-allowed",),
-    409: ("config-exists",),
+    409: ("config-exists", "key-unreadable"),
     412: ("revision-mismatch",),
     413: ("body-too-large",),
     415: ("unsupported-media-type",),
@@ -30,11 +30,12 @@ CONTRACT = {
         *("schema-violation", "duplicate-model", "key-not-encrypted", "key-not-accepted"),
         *("key-required", "base-url-not-allowed", "model-not-offered"),
     ),
+    429: ("too-many-requests",),
     500: ("internal-error",),
     503: ("authorization-server-unavailable", "storage-unavailable"),
 }
 # What Python callers and the command line get, and no HTTP client.
-NOT_OVER_HTTP = {"model-not-configured", "key-unreadable", "key-in-use", "base-url-refused"}
+NOT_OVER_HTTP = {"model-not-configured", "key-in-use", "base-url-refused"}
 VIOLATION = Violation("/models/0", "type", "Must be object.")
 
 
@@ -75,6 +76,13 @@ def test_every_error_is_in_the_table_or_for_python_alone() -> None:
             "schema-violation",
             {"detail": "x", "errors": [vars(VIOLATION)]},
             {},
+        ),
+        (
+            errors.TooManyRequests("x", retry_after=7),
+            429,
+            "too-many-requests",
+            {"detail": "x"},
+            {"Retry-After": "7"},
         ),
         (errors.InternalError("story"), 500, "internal-error", {}, {}),
         (errors.ConfigurationError("story"), 500, "internal-error", {}, {}),

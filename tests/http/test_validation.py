@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from aiconfig_plugin.domain.model import ABSENT, Submission, SubmittedEntry
 from aiconfig_plugin.errors import AIConfigError, MalformedJSON, SchemaViolation
-from aiconfig_plugin.http import validation
+from aiconfig_plugin.http import schema_check, validation
 from aiconfig_plugin.http.strict_json import read_json
 from aiconfig_plugin.http.validation import parse_submission
 
@@ -286,5 +286,6 @@ def test_a_twice_given_member_is_not_named() -> None:
 def test_the_first_body_waits_for_no_compilation(monkeypatch: pytest.MonkeyPatch) -> None:
     validation.compile_schemas()
     monkeypatch.setattr(validation, "load_schema", None)
+    monkeypatch.setattr(schema_check, "load_schema", None)
     with pytest.raises(SchemaViolation):
         parse_submission(b"{}")

@@ -85,6 +85,7 @@ class Gateway:
         http: Mapping[str, Any] | None = None,
         database: Any = None,
         authenticate: Any = None,
+        verify: Any = None,
         **settings: Any,
     ) -> None:
         self._socket, self.port = bind_unused_port()
@@ -102,7 +103,9 @@ class Gateway:
             **settings,
         }
         self.settings = Settings(**given)
-        self.plugin = AIConfigPlugin(self.settings, database=database, authenticate=authenticate)
+        self.plugin = AIConfigPlugin(
+            self.settings, database=database, authenticate=authenticate, verify=verify
+        )
         self.app = Application(routes or [], **(app_settings or {}))
         self.http = HTTPServer(self.app, **(http or {}))
 
