@@ -88,7 +88,9 @@ def read_jwt(text: str) -> SignedJWT:
     try:
         signature = extract_compact(text.encode("ascii"), registry=_REGISTRY)
         header = signature.protected
-        if not isinstance(header, dict) or "crit" in header or "b64" in header:
+        if not isinstance(header, dict):
+            raise WrongJWT("it is not a signed JWT")
+        if "crit" in header or "b64" in header:
             raise WrongJWT("the header has an extension that is not known here")
         _REGISTRY.check_header(header)
     except WrongJWT:

@@ -63,8 +63,8 @@ def read_access_token(token: str, *, any_type: bool) -> SignedJWT:
     except WrongJWT as err:
         raise InvalidToken(f"The access token is refused: {err}.", reason="malformed") from None
     typ = jwt.header.get("typ")
-    taken = _ACCESS_TOKEN | {"jwt", "none"} if any_type else _ACCESS_TOKEN
-    if str(typ).lower() not in taken or typ == "none":
+    named = typ.lower() if isinstance(typ, str) else typ
+    if named not in _ACCESS_TOKEN and not (any_type and named in ("jwt", None)):
         raise InvalidToken("The token's typ is not that of an access token.", reason="type")
     return jwt
 

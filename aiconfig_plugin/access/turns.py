@@ -54,7 +54,7 @@ class AdaptiveLimit:
 
     def failed(self) -> None:
         """Note a call that ended without an answer."""
-        self._lower(0.75)
+        self._lower(0.5)
 
     def _lower(self, factor: float) -> None:
         self._limit = max(self._limit * factor, self._lowest)

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import pytest
 
 from aiconfig_plugin import InvalidToken, MissingToken, Principal
-from aiconfig_plugin.errors import AIConfigError, ConfigurationError, InsufficientScope
-from aiconfig_plugin.http.challenge import challenge, metadata_url
+from aiconfig_plugin.errors import (
+    AIConfigError,
+    ConfigurationError,
+    InsufficientScope,
+    InvalidDPoPProof,
+)
+from aiconfig_plugin.http.challenge import Schemes, challenge, metadata_url, resource_metadata
 from aiconfig_plugin.settings import Settings
 from tests.support.gateway import READ_PATH, Gateway, bearer, nobody
 
@@ -35,6 +41,37 @@ METADATA = "/.well-known/oauth-protected-resource"
 )
 def test_each_error_has_its_challenge(error: AIConfigError, expected: str | None) -> None:
     assert challenge(error) == expected
+
+
+SCHEMES = Schemes(RESOURCE, "on", ("ES256", "EdDSA"))
+ALGS = 'algs="ES256 EdDSA"'
+LINK = f'resource_metadata="https://gateway.example{METADATA}/api/v1"'
+WITH_DPOP: tuple[tuple[AIConfigError, str, str, str], ...] = (
+    (MissingToken(), "on", "", f'Bearer realm="aiconfig", {LINK}, DPoP {ALGS}'),
+    (MissingToken(), "required", "", f'DPoP realm="aiconfig", {LINK}, {ALGS}'),
+    (InvalidToken(), "on", "Bearer x", f'Bearer error="invalid_token", {LINK}, DPoP {ALGS}'),
+    (InvalidToken(), "on", "dpop x", f'DPoP error="invalid_token", {LINK}, {ALGS}'),
+    (
+        InvalidDPoPProof("Ends."),
+        "on",
+        "Bearer x",
+        f'DPoP error="invalid_dpop_proof", error_description="Ends.", {LINK}, {ALGS}',
+    ),
+    (
+        InsufficientScope("a"),
+        "on",
+        "DPoP x",
+        'DPoP error="insufficient_scope", scope="a", '
+        f'error_description="The scope a is required.", {LINK}, {ALGS}',
+    ),
+)
+
+
+@pytest.mark.parametrize(("error", "dpop", "authorization", "expected"), WITH_DPOP)
+def test_with_dpop_a_challenge_names_its_scheme_and_algorithms(
+    error: AIConfigError, dpop: Any, authorization: str, expected: str
+) -> None:
+    assert challenge(error, replace(SCHEMES, dpop=dpop), authorization) == expected
 
 
 def test_a_description_holds_only_what_it_may() -> None:
@@ -75,6 +112,13 @@ async def test_the_metadata_tell_a_client_where_to_get_a_token(make_gateway: Mak
         "bearer_methods_supported": ["header"],
         "scopes_supported": ["ai-config:read", "ai-config:write"],
     }
+
+
+@pytest.mark.parametrize(("mode", "required"), [("on", False), ("required", True)])
+def test_the_metadata_tell_of_proofs(mode: Any, required: bool) -> None:
+    found = json.loads(resource_metadata(replace(SCHEMES, dpop=mode), None, ()))
+    assert found["dpop_signing_alg_values_supported"] == ["ES256", "EdDSA"]
+    assert found["dpop_bound_access_tokens_required"] is required
 
 
 async def test_every_challenge_leads_to_the_metadata(make_gateway: MakeGateway) -> None:
