@@ -26,6 +26,10 @@ const ICONS = {
   down: "M8 3v10M3.5 8.5 8 13l4.5-4.5",
   remove: "M3 4.5h10M6.5 4.5V3h3v1.5M4.5 4.5l.5 8.5h6l.5-8.5M6.8 7v3.5M9.2 7v3.5",
   add: "M8 3v10M3 8h10",
+  top: "M8 13V6M4 9.5 8 5.5l4 4M3 3h10",
+  copy: "M6 6h7v7H6zM10 3H3v7",
+  open: "m4 6 4 4 4-4",
+  grip: "M6 4v.01M6 8v.01M6 12v.01M10 4v.01M10 8v.01M10 12v.01",
 };
 
 /** @param {keyof typeof ICONS} name */
@@ -91,20 +95,28 @@ export class Field {
   constructor({ id, label, control, hint = "", class: kind = "", describedBy = [] }) {
     this.control = control;
     this.error = h("p", { class: "error", id: `${id}-error`, hidden: true });
-    this.hint = h("p", { class: "hint", id: `${id}-hint`, hidden: !hint }, hint);
-    this.#describedBy = hint ? [...describedBy, this.hint.id] : describedBy;
+    this.hint = h("p", { class: "hint", id: `${id}-hint` });
+    this.#describedBy = describedBy;
     control.id = id;
     const labels = h("label", { for: id }, label);
     this.root = h("div", { class: `field ${kind}` }, labels, control, this.hint, this.error);
     control.addEventListener("input", () => this.setError(""));
-    this.setError("");
+    this.setHint(hint);
+  }
+
+  /** @param {string} text */
+  setHint(text) {
+    this.hint.textContent = text;
+    this.hint.hidden = !text;
+    this.setError(this.error.textContent ?? "");
   }
 
   /** @param {string} text empty to clear the error */
   setError(text) {
     this.error.textContent = text;
     this.error.hidden = !text;
-    const ids = text ? [...this.#describedBy, this.error.id] : this.#describedBy;
+    const own = [this.hint, this.error].filter((part) => !part.hidden).map((part) => part.id);
+    const ids = [...this.#describedBy, ...own];
     if (text) this.control.setAttribute("aria-invalid", "true");
     else this.control.removeAttribute("aria-invalid");
     if (ids.length) this.control.setAttribute("aria-describedby", ids.join(" "));

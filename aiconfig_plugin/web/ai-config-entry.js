@@ -1,77 +1,83 @@
-// The view of one entry: its fields, its key, and the buttons that move and remove it.
+// One entry: a line that tells the most important of it, and its form, made when it is opened.
 
-import { Field, button, h, iconButton, isolate, nameNodes } from "./ai-config-dom.js";
+import { makeCombobox } from "./ai-config-combobox.js";
+import { Field, h, icon, iconButton, nameNodes } from "./ai-config-dom.js";
 import { nameOf } from "./ai-config-draft.js";
-import { destinationOf, isKeyForOther, keyStatus, showsKeyField } from "./ai-config-key.js";
+import { keyOperation } from "./ai-config-key.js";
+import { KeyView, keyBadge, keyUseText } from "./ai-config-key-view.js";
 import { t } from "./ai-config-messages.js";
+import { operatorsPaid, refusedMember, suggestions } from "./ai-config-offer.js";
 
+/** @typedef {import("./ai-config-list.js").EntryList} EntryList */
 /** @typedef {import("./ai-config-types.d.ts").DraftEntry} DraftEntry */
-/** @typedef {import("./ai-config-types.d.ts").KeyStatus} KeyStatus */
+/** @typedef {"provider" | "model" | "type" | "label" | "baseUrl" | "options"} TextMember */
 
-/** @typedef {{changed: () => void, move: (by: -1 | 1) => void, remove: () => void}} Callbacks */
-
-/**
- * A field that is masked and that password managers ignore: Chrome offers to save what is in a
- * password field, and looks it up among leaked passwords, whatever its autocomplete attribute says.
- */
-const SECRET = {
-  type: CSS.supports("-webkit-text-security", "disc") ? "text" : "password",
-  autocomplete: "one-time-code",
-  autocapitalize: "none",
-  "data-1p-ignore": true,
-  "data-bwignore": true,
-  "data-lpignore": "true",
-};
+const PLAIN = { autocomplete: "off", autocapitalize: "none", spellcheck: "false" };
 
 let lastId = 0;
 
 export class EntryView {
   #entry;
-  #callbacks;
+  #list;
   #id = `entry-${(lastId += 1)}`;
-  #title = h("h3", { id: `${this.#id}-title` });
+  #index = 0;
+  #shown = "";
   #number = h("span", { class: "number", "aria-hidden": "true" });
+  #name = h("span", { class: "name" });
+  #title = h("h3", { id: `${this.#id}-title` });
   #badge = h("span", { class: "badge", id: `${this.#id}-badge` });
-  #keyText = h("p", { class: "key-text", id: `${this.#id}-key-text` });
-  #keyActions = h("div", { class: "key-actions" });
-  #position = { index: 0, count: 1 };
-  #shownName = "";
-  #shownKey = "";
+  #use = h("span", { class: "use" });
+  #paid = h("span", { class: "tag" }, t.paid);
+  #enabled = h("input", { type: "checkbox", role: "switch", name: "enabled" });
+  #form = h("div", { class: "entry-form", id: `${this.#id}-form`, hidden: true });
+  /** @type {KeyView | null} */
+  #key = null;
+
+  /** By the member of the entry that the field edits; made with the form. @type {Record<string, Field>} */
+  fields = {};
 
   /**
    * @param {DraftEntry} entry modified in place
-   * @param {Callbacks} callbacks
+   * @param {EntryList} list
    */
-  constructor(entry, callbacks) {
+  constructor(entry, list) {
     this.#entry = entry;
-    this.#callbacks = callbacks;
-    this.up = iconButton("up", () => callbacks.move(-1));
-    this.down = iconButton("down", () => callbacks.move(1));
-    this.remove = iconButton("remove", callbacks.remove);
+    this.#list = list;
+    const controls = { "aria-controls": this.#form.id, "aria-expanded": "false" };
+    const toggle = () => list.toggle(this.#entry);
+    this.toggle = h("button", { type: "button", class: "toggle", ...controls, click: toggle });
+    this.toggle.append(this.#name, icon("open"));
+    this.#title.append(this.toggle);
+    this.grip = iconButton("grip", () => {});
+    this.grip.classList.add("grip");
+    this.grip.addEventListener("pointerdown", (event) => list.drag(this.#entry, event));
+    this.grip.addEventListener("keydown", (event) => this.#reorder(event));
+    this.up = iconButton("up", () => this.#move(this.#index - 1, this.up));
+    this.down = iconButton("down", () => this.#move(this.#index + 1, this.down));
+    this.top = iconButton("top", () => this.#move(0, this.top));
+    this.duplicate = iconButton("copy", () => list.duplicate(this.#entry));
+    this.remove = iconButton("remove", () => list.remove(this.#entry));
+    this.#enabled.addEventListener("change", () => {
+      this.#entry.enabled = this.#enabled.checked;
+      list.edited(this.#entry);
+    });
+    const facts = h("span", { class: "facts" }, this.#use, this.#paid, this.#badge);
+    const line = h("div", { class: "entry-line" }, this.grip, this.#number, this.#title, facts);
+    line.append(this.#enabled);
+    const group = { class: "entry", role: "group", "aria-labelledby": this.#title.id };
+    this.root = h("li", {}, h("div", group, line, this.#form));
+    this.update();
+  }
 
-    /** By the member of the entry that the field edits. @type {Record<string, Field>} */
-    this.fields = {
-      provider: this.#text("provider", t.provider, { list: "providers" }),
-      model: this.#text("model", t.model, { placeholder: t.modelExample }),
-      type: this.#text("type", t.type, { list: "types" }),
-      apiKeyEncrypted: this.#key(),
-      isPaid: this.#paid(),
-    };
-    const { provider, model, type, apiKeyEncrypted, isPaid } = this.fields;
-    const actions = h("div", { class: "entry-actions" }, this.up, this.down, this.remove);
-    this.root = h(
-      "li",
-      {},
-      h(
-        "div",
-        { class: "entry", role: "group", "aria-labelledby": this.#title.id },
-        h("div", { class: "entry-head" }, this.#number, this.#title, actions),
-        h("div", { class: "entry-fields" }, provider.root, model.root, type.root),
-        h("div", { class: "entry-fields" }, apiKeyEncrypted.root, isPaid.root),
-      ),
-    );
-    this.#showKey();
-    this.place(0, 1);
+  get isOpen() {
+    return !this.#form.hidden;
+  }
+
+  open(isOpen = true) {
+    if (isOpen && !this.#key) this.#makeForm();
+    this.#form.hidden = !isOpen;
+    this.toggle.setAttribute("aria-expanded", String(isOpen));
+    if (isOpen) this.update();
   }
 
   /**
@@ -79,9 +85,32 @@ export class EntryView {
    * @param {string} member
    */
   reveal(member) {
+    this.open();
     const field = Object.hasOwn(this.fields, member) ? this.fields[member] : undefined;
-    if (field?.control.hidden) this.#act("replace");
+    if (member === "apiKeyEncrypted") this.#key?.reveal();
+    field?.root.closest("details")?.setAttribute("open", "");
     return field;
+  }
+
+  /**
+   * Show another entry that takes the place of this one, such as what was saved of it.
+   * @param {DraftEntry} entry
+   */
+  show(entry) {
+    this.#entry = entry;
+    this.#key?.show(entry);
+    for (const [member, { control }] of Object.entries(this.fields)) {
+      if (member in entry && control.type !== "checkbox") {
+        const text = entry[/** @type {TextMember} */ (member)];
+        if (control.value !== text) control.value = text;
+      }
+    }
+    this.clearErrors();
+    this.update();
+  }
+
+  clearErrors() {
+    for (const field of Object.values(this.fields)) field.setError("");
   }
 
   /**
@@ -89,171 +118,162 @@ export class EntryView {
    * @param {number} count
    */
   place(index, count) {
-    this.#position = { index, count };
-    this.up.disabled = index === 0;
+    this.#index = index;
+    this.up.disabled = this.top.disabled = index === 0;
     this.down.disabled = index === count - 1;
-    this.#showName();
+    this.update();
   }
 
-  #showName() {
-    const { provider, model } = this.#entry;
-    const number = String(this.#position.index + 1);
-    const name = nameOf(this.#entry);
-    const shown = JSON.stringify([number, provider, model]);
-    if (shown === this.#shownName) return;
-    this.#shownName = shown;
-    this.#number.textContent = number;
-    this.#title.replaceChildren(...(name ? nameNodes(this.#entry) : [t.newModel]));
-    const subject = name || t.numbered(number);
-    label(this.up, t.moveUp(subject));
-    label(this.down, t.moveDown(subject));
-    label(this.remove, t.remove(subject));
+  /** Show what has changed. */
+  update() {
+    const entry = this.#entry;
+    const paid = operatorsPaid(this.#list.catalog, entry);
+    const isPaid = paid ?? entry.isPaid;
+    const [badge, use, number] = [keyBadge(entry), keyUseText(entry), String(this.#index + 1)];
+    const { provider, model, label, enabled, origin } = entry;
+    const result = origin?.keyUse?.lastResult;
+    const shown = JSON.stringify([badge, use, number, provider, model, label, enabled, isPaid, result]);
+    if (shown !== this.#shown) {
+      this.#shown = shown;
+      const name = nameOf(entry);
+      this.#number.textContent = number;
+      this.#name.replaceChildren(...(name ? nameNodes(entry) : [t.newModel]));
+      this.#badge.textContent = t.keyStatus[badge];
+      this.#badge.dataset.status = badge;
+      this.#use.textContent = use;
+      this.#use.toggleAttribute("data-refused", result === "rejected" || result === "quota-exceeded");
+      this.#paid.hidden = !isPaid;
+      this.#enabled.checked = enabled;
+      this.root.toggleAttribute("data-off", !enabled);
+      this.#nameControls(name || t.numbered(number));
+    }
+    if (!this.isOpen) return;
+    this.#key?.update();
+    const switched = /** @type {HTMLInputElement} */ (this.fields.isPaid.control);
+    switched.checked = isPaid;
+    switched.disabled = paid !== undefined;
+    this.fields.isPaid.setHint(paid === undefined ? t.paidHint : t.fixed);
+    const { baseUrls = null } = this.#list.catalog ?? {};
+    const isFixed = baseUrls !== null && !baseUrls.length;
+    this.fields.baseUrl.control.readOnly = isFixed && !this.#entry.origin?.baseUrl;
+    this.fields.baseUrl.setHint(isFixed ? t.fixed : t.baseUrlHint);
+  }
+
+  /** @param {string} name */
+  #nameControls(name) {
+    label(this.grip, t.reorder(name));
+    label(this.up, t.moveUp(name));
+    label(this.down, t.moveDown(name));
+    label(this.top, t.moveTop(name));
+    label(this.duplicate, t.duplicate(name));
+    label(this.remove, t.remove(name));
+    label(this.#enabled, t.enable(name));
   }
 
   /**
-   * @param {"provider" | "model" | "type"} name
-   * @param {string} text
-   * @param {Record<string, string>} attributes
+   * @param {number} to
+   * @param {HTMLButtonElement} control
    */
-  #text(name, text, attributes) {
-    /** @type {Record<string, string>} */
-    const plain = { autocomplete: "off", autocapitalize: "none", spellcheck: "false" };
-    const control = h("input", { ...plain, ...attributes, name, required: true });
+  #move(to, control) {
+    this.#list.move(this.#entry, to);
+    const other = control === this.down ? this.up : this.down;
+    (control.disabled ? other : control).focus();
+  }
+
+  /** @param {KeyboardEvent} event */
+  #reorder(event) {
+    const index = this.#index;
+    const to = { ArrowUp: index - 1, ArrowDown: index + 1, Home: 0, End: Infinity }[event.key];
+    if (to === undefined) return;
+    event.preventDefault();
+    this.#move(to, this.grip);
+  }
+
+  #makeForm() {
+    this.#key = new KeyView(this.#entry, this.#list, this.#id, this.#badge.id);
+    const fields = (this.fields = {
+      provider: this.#text("provider", t.provider, { required: true }),
+      model: this.#text("model", t.model, { required: true, placeholder: t.modelExample }),
+      type: this.#text("type", t.type, { required: true }),
+      apiKeyEncrypted: this.#key.field,
+      isPaid: this.#makePaid(),
+      label: this.#text("label", t.label, { placeholder: t.optional }),
+      baseUrl: this.#text("baseUrl", t.baseUrl, { inputmode: "url" }),
+      options: this.#text("options", t.entryOptions, { rows: 3 }, t.optionsHint),
+    });
+    const row = (/** @type {Field[]} */ ...row) =>
+      h("div", { class: "entry-fields" }, ...row.map(({ root }) => root));
+    const advanced = h("details", { class: "advanced" }, h("summary", {}, t.advanced));
+    advanced.append(row(fields.baseUrl, fields.options));
+    if (this.#entry.baseUrl || this.#entry.options) advanced.open = true;
+    const actions = h("div", { class: "entry-actions" });
+    actions.append(this.up, this.down, this.top, this.duplicate, this.remove);
+    this.#form.append(
+      row(fields.provider, fields.model, fields.type),
+      row(fields.apiKeyEncrypted, fields.isPaid),
+      row(fields.label),
+      advanced,
+      actions,
+    );
+    for (const member of /** @type {const} */ (["provider", "model", "type"])) {
+      const control = /** @type {HTMLInputElement} */ (fields[member].control);
+      makeCombobox(control, () => suggestions(this.#list.catalog, member, this.#entry));
+      control.addEventListener("change", () => this.#checkOffer());
+    }
+    for (const { control } of [fields.provider, fields.baseUrl]) {
+      control.addEventListener("change", () => {
+        if (keyOperation(this.#entry) === "ask") this.#list.announce(t.keyUndecided);
+      });
+    }
+  }
+
+  /**
+   * @param {TextMember} name
+   * @param {string} text
+   * @param {Record<string, string | number | boolean>} attributes
+   * @param {string} [hint]
+   */
+  #text(name, text, attributes, hint) {
+    const tag = name === "options" ? "textarea" : "input";
+    const control = h(tag, { ...PLAIN, ...attributes, name });
     control.value = this.#entry[name];
     control.addEventListener("input", () => {
       this.#entry[name] = control.value;
-      this.#showName();
-      this.#showKey();
-      this.#callbacks.changed();
+      this.#list.edited(this.#entry);
     });
-    return new Field({ id: `${this.#id}-${name}`, label: text, control });
+    return new Field({ id: `${this.#id}-${name}`, label: text, control, hint });
   }
 
-  #paid() {
+  #makePaid() {
     const control = h("input", { type: "checkbox", role: "switch", name: "isPaid" });
-    control.checked = this.#entry.isPaid;
     control.addEventListener("change", () => {
       this.#entry.isPaid = control.checked;
-      this.#callbacks.changed();
+      this.#list.edited(this.#entry);
     });
     const id = `${this.#id}-paid`;
     return new Field({ id, label: t.paid, control, hint: t.paidHint, class: "switch" });
   }
 
-  #key() {
-    const control = h("input", { ...SECRET, name: "apiKey", spellcheck: "false" });
-    control.addEventListener("input", () => {
-      this.#entry.newKey = control.value;
-      this.#entry.newKeyFor = this.#entry.provider.trim() && destinationOf(this.#entry);
-      this.#showKey();
-      this.#callbacks.changed();
-    });
-    const describedBy = [this.#badge.id, this.#keyText.id];
-    const id = `${this.#id}-key`;
-    const field = new Field({ id, label: t.key, control, class: "key", describedBy });
-    const head = h("div", { class: "key-head" });
-    control.before(head);
-    head.append(/** @type {Node} */ (head.previousSibling), this.#badge);
-    const row = h("div", { class: "key-row" });
-    control.replaceWith(row);
-    row.append(this.#keyText, control, this.#keyActions);
-    return field;
-  }
-
-  /** @param {DraftEntry["keyAction"]} action */
-  #act(action) {
-    this.#entry.keyAction = action;
-    this.#entry.newKey = "";
-    const { control } = this.fields.apiKeyEncrypted;
-    this.fields.apiKeyEncrypted.setError("");
-    this.#showKey();
-    this.#callbacks.changed();
-    const target = control.hidden ? this.#keyActions.querySelector("button") : control;
-    target?.focus();
-  }
-
-  /** Use a key that was typed for another provider. */
-  #adoptKey() {
-    this.#entry.newKeyFor = this.#entry.provider.trim() && destinationOf(this.#entry);
-    this.#showKey();
-    this.#callbacks.changed();
-    this.fields.apiKeyEncrypted.control.focus();
-  }
-
-  #showKey() {
+  /** Take over what the catalogue says of the entry, or say that it is not offered. */
+  #checkOffer() {
+    const { catalog } = this.#list;
     const entry = this.#entry;
-    const status = keyStatus(entry);
-    const { control, root } = this.fields.apiKeyEncrypted;
-    const removing = entry.keyAction === "remove" && status !== "unset" && status !== "moved";
-    const typing = showsKeyField(entry);
-    const isForOther = isKeyForOther(entry);
-    const typed = isForOther ? "" : entry.newKey;
-    if (control.value !== typed) control.value = typed;
-    const { newKeyFor, keyAction } = entry;
-    const shown = JSON.stringify([status, typing, isForOther && newKeyFor, keyAction, nameOf(entry)]);
-    if (shown === this.#shownKey) return;
-    this.#shownKey = shown;
-    this.#badge.textContent = t.keyStatus[removing ? "removing" : status];
-    root.dataset.status = this.#badge.dataset.status = removing ? "removing" : status;
-    this.#keyText.textContent = keyText(entry, status);
-    this.#keyText.hidden = !this.#keyText.textContent;
-    control.hidden = !typing;
-    control.placeholder = status === "unset" ? t.keyOptional : t.keyEnter;
-    const name = nameOf(entry);
-    const actions = [];
-    if (removing) actions.push(act(t.keepKey, t.keepKeyOf(name), () => this.#act("keep")));
-    else if (typing && status === "set") {
-      actions.push(act(t.cancel, t.cancelKeyOf(name), () => this.#act("keep")));
-    } else {
-      if (typing && isForOther) {
-        actions.push(act(t.useKey, t.useKeyFor(name), () => this.#adoptKey()));
-      }
-      if (status === "set") {
-        actions.push(act(t.replaceKey, t.replaceKeyOf(name), () => this.#act("replace")));
-      }
-      if (status !== "unset" && entry.keyAction !== "remove") {
-        actions.push(act(t.removeKey, t.removeKeyOf(name), () => this.#act("remove")));
-      }
+    const types = suggestions(catalog, "type", entry);
+    if (types.length === 1 && entry.model.trim()) {
+      this.fields.type.control.value = entry.type = types[0];
     }
-    this.#keyActions.replaceChildren(...actions);
-    this.#keyActions.hidden = !actions.length;
+    entry.isPaid = operatorsPaid(catalog, entry) ?? entry.isPaid;
+    const refused = refusedMember(catalog, entry);
+    for (const member of /** @type {const} */ (["provider", "model"])) {
+      const isRefused = member === refused && entry[member].trim();
+      if (isRefused) this.fields[member].setError(t.notOffered);
+    }
+    this.#list.edited(entry);
   }
 }
 
 /**
- * @param {DraftEntry} entry
- * @param {KeyStatus} status
- */
-function keyText(entry, status) {
-  if (showsKeyField(entry)) {
-    if (isKeyForOther(entry)) return t.keyForOther(isolate(entry.newKeyFor));
-    if (status === "set") return "";
-  } else if (entry.keyAction === "remove") return t.keyRemoved;
-  switch (status) {
-    case "set":
-      return t.keyStored;
-    case "unreadable":
-      return t.keyUnreadable;
-    case "moved":
-      return t.keyMoved(isolate(entry.origin?.provider ?? ""));
-    default:
-      return "";
-  }
-}
-
-/**
- * @param {string} text
- * @param {string} name
- * @param {() => void} click
- */
-function act(text, name, click) {
-  const made = button(text, click, "quiet");
-  made.setAttribute("aria-label", name);
-  return made;
-}
-
-/**
- * @param {HTMLButtonElement} control
+ * @param {HTMLElement} control
  * @param {string} text
  */
 function label(control, text) {

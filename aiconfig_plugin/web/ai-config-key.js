@@ -70,3 +70,18 @@ export function keyOperation(entry) {
   if (entry.origin && identity(entry) === identity(entry.origin)) return "keep";
   return status === "unset" ? "remove" : "carry";
 }
+
+/**
+ * Return some of the entries whose key another one of the same destination could have.
+ *
+ * @param {DraftEntry[]} models
+ * @param {DraftEntry} entry
+ */
+export function keySources(models, entry) {
+  const destination = destinationOf(entry);
+  const hasKey = (/** @type {DraftEntry} */ other) =>
+    typedKey(other) || (keyStatus(other) === "set" && other.keyAction === "keep");
+  return models
+    .filter((other) => other !== entry && destinationOf(other) === destination && hasKey(other))
+    .slice(0, entry.provider.trim() ? 3 : 0);
+}

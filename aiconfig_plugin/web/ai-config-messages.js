@@ -14,6 +14,12 @@ const en = {
   prompt: "System prompt",
   promptLabel: "Instructions",
   promptHint: "Sent to every model before the conversation.",
+  operatorsPrompt: "Your operator's system prompt",
+  promptMode: {
+    before: "Set by your operator and sent before yours:",
+    default: "Set by your operator and used where yours is empty:",
+    only: "Set by your operator and used instead of yours:",
+  },
   count: (/** @type {string} */ used, /** @type {string} */ most) => `${used} of ${most}`,
   tooLong: (/** @type {string} */ over) =>
     `${over} ${over === "1" ? "character" : "characters"} over the limit.`,
@@ -31,6 +37,10 @@ const en = {
   saved: "Saved.",
   deleted: "Deleted.",
   discarded: "Changes discarded.",
+  discardTitle: "Discard typed keys?",
+  discardText: (/** @type {string} */ names) =>
+    `The keys that you have entered for ${names} are lost with the other changes.`,
+  discardKeep: "Keep editing",
   deleteAll: "Delete everything…",
   deleteTitle: "Delete everything?",
   deleteText: "All models, their keys and the system prompt will be permanently deleted.",
@@ -40,6 +50,21 @@ const en = {
   // An entry
   provider: "Provider",
   model: "Model",
+  search: "Search models",
+  found: (/** @type {string} */ found, /** @type {string} */ of) => `${found} of ${of} models`,
+  openAll: "Expand all",
+  closeAll: "Collapse all",
+  options: "Options",
+  showOptions: "Show options",
+  label: "Label",
+  optional: "Optional",
+  advanced: "Advanced",
+  baseUrl: "Endpoint",
+  baseUrlHint: "Where this provider is reached; empty for its usual address.",
+  entryOptions: "Options for calls",
+  optionsHint: "One on each line, such as “region = eu”. Do not enter keys here.",
+  fixed: "Set by your operator.",
+  notOffered: "Your operator does not offer this.",
   modelExample: "e.g. gpt-4",
   type: "Type",
   paid: "Paid",
@@ -47,6 +72,12 @@ const en = {
   newModel: "New model",
   theModel: "The model",
   numbered: (/** @type {string} */ number) => `model ${number}`,
+  reorder: (/** @type {string} */ name) => `Reorder ${name}: drag, or use the arrow keys`,
+  moveTop: (/** @type {string} */ name) => `Move ${name} to the top`,
+  duplicate: (/** @type {string} */ name) => `Duplicate ${name}`,
+  enable: (/** @type {string} */ name) => `Use ${name}`,
+  added: (/** @type {string} */ name) => `${name} added.`,
+  undo: "Undo",
   moveUp: (/** @type {string} */ name) => `Move ${name} up`,
   moveDown: (/** @type {string} */ name) => `Move ${name} down`,
   remove: (/** @type {string} */ name) => `Remove ${name}`,
@@ -76,6 +107,27 @@ const en = {
   keyTooLong: (/** @type {number} */ bytes) => `An API key has at most ${bytes} bytes.`,
   keyUndecided: "Decide what happens to the stored key.",
   optionsWrong: "Write one option on each line, such as “region = eu”.",
+  keyRemovedOf: (/** @type {string} */ name) => `Key of ${name} removed.`,
+  keyCopied: (/** @type {string} */ name) => `Gets the key of ${name} when you save.`,
+  keyShared: "Your operator's key is used.",
+  keyFallback: "Without a key your operator's is used.",
+  useKeyOf: (/** @type {string} */ name) => `Use the key of ${name}`,
+  cancelCopyOf: (/** @type {string} */ name) => `Cancel copying a key to ${name}`,
+  keepOld: (/** @type {string} */ name) => `Keep ${name} as well`,
+  dropKey: "Continue without a key",
+  dropKeyOf: (/** @type {string} */ name) => `Continue without a key for ${name}`,
+  test: "Test",
+  testKeyOf: (/** @type {string} */ name) => `Test the key of ${name}`,
+  testing: "Asking the provider…",
+  testUnknown: "The provider did not say whether it works.",
+  keyNotUsed: "Not used yet",
+  keyUsed: (/** @type {string} */ ago) => `Used ${ago}`,
+  keyWorksUsed: (/** @type {string} */ ago) => `Works, used ${ago}`,
+  keyWorksTested: (/** @type {string} */ ago) => `Works, tested ${ago}`,
+  keyRefused: {
+    rejected: (/** @type {string} */ ago) => `Rejected by the provider ${ago}`,
+    "quota-exceeded": (/** @type {string} */ ago) => `Quota exceeded ${ago}`,
+  },
   keepKey: "Keep the key",
   keepKeyOf: (/** @type {string} */ name) => `Keep the key of ${name}`,
   cancel: "Cancel",
@@ -212,4 +264,17 @@ export async function useLanguage(lang) {
 /** @param {number} value */
 export function formatNumber(value) {
   return value.toLocaleString(language);
+}
+
+const UNITS = /** @type {const} */ ([["year", 31_536_000], ["month", 2_592_000], ["day", 86_400], ["hour", 3600], ["minute", 60]]);
+
+/**
+ * Say how long ago a time was, such as "2 hours ago" or "yesterday".
+ * @param {string} time
+ */
+export function formatAgo(time) {
+  const seconds = Math.max(0, (Date.now() - Date.parse(time)) / 1000);
+  const [unit, length] = UNITS.find(([, size]) => seconds >= size) ?? ["second", Infinity];
+  const format = new Intl.RelativeTimeFormat(language, { numeric: "auto" });
+  return format.format(-Math.floor(seconds / length), unit);
 }

@@ -3,9 +3,12 @@
 import { Connection } from "./ai-config-connection.js";
 import { isAIConfigError } from "./ai-config-error.js";
 import { logIn, renewToken } from "./ai-config-login.js";
+import { t } from "./ai-config-messages.js";
+import { describeFailure } from "./ai-config-notice.js";
 
 /** @typedef {import("./ai-config-client.js").AIConfigClient} AIConfigClient */
 /** @typedef {import("./ai-config-notice.js").Operation} Operation */
+/** @typedef {import("./ai-config-types.d.ts").ModelEntry} ModelEntry */
 
 /**
  * What became of an operation: `unchanged`, there was nothing to save; `busy`, another one was
@@ -84,8 +87,31 @@ export class Operations {
   }
 
   /**
+   * Ask the provider about the stored key of an entry, whatever else is in progress. What it says is
+   * put into the entry; returned is what else there is to say.
+   *
+   * @param {ModelEntry} entry
+   * @returns {Promise<string>}
+   */
+  async test(entry) {
+    const connection = this.#connection;
+    if (!connection) return "";
+    try {
+      const { result, detail } = await this.#attempt(connection, () => connection.verify(entry), false);
+      if (result === "unreachable" || result === "unknown") return detail || t.testUnknown;
+      const lastUsedAt = entry.keyUse?.lastUsedAt ?? null;
+      entry.keyUse = { lastUsedAt, lastResult: result, lastResultAt: new Date().toISOString() };
+      return "";
+    } catch (error) {
+      const notice = describeFailure(error, { operation: "load", retry() {}, login() {} });
+      return [notice.title, notice.text].filter(Boolean).join(". ");
+    }
+  }
+
+  /**
+   * @template T
    * @param {Connection} connection
-   * @param {Work} work
+   * @param {(connection: Connection) => Promise<T>} work
    * @param {boolean} login
    */
   async #attempt(connection, work, login) {

@@ -42,7 +42,7 @@ export class AIConfigSettings extends HTMLElement {
   /** The words that are shown. */
   #words = t;
   #view = this.#makeView();
-  #list = new EntryList(this.#view, () => this.#changed());
+  #list = this.#makeList();
   #conflict = this.#makeConflict();
 
   #makeView() {
@@ -50,11 +50,20 @@ export class AIConfigSettings extends HTMLElement {
       add: () => this.#list.add(),
       save: () => this.save(),
       discard: () => this.#discard(),
-      remove: () => this.#delete(),
+      remove: () => this.#deleteAll(),
       prompt: (text) => {
         this.#draft.prompt = text;
         this.#changed();
       },
+    });
+  }
+
+  #makeList() {
+    return new EntryList(this.#view, {
+      changed: () => this.#changed(),
+      isDirty: () => this.dirty,
+      save: () => this.save(),
+      test: (entry) => this.#operations.test(entry),
     });
   }
 
@@ -98,7 +107,9 @@ export class AIConfigSettings extends HTMLElement {
     this.#words = t;
     const { phase } = this.#view;
     this.#view = this.#makeView();
-    this.#list = new EntryList(this.#view, () => this.#changed());
+    const { catalog } = this.#list;
+    this.#list = this.#makeList();
+    this.#offer(catalog);
     this.#conflict = this.#makeConflict();
     this.#view.setPhase(phase === "choosing" ? "ready" : phase);
     this.#show(this.#stored, this.#draft);
@@ -136,6 +147,7 @@ export class AIConfigSettings extends HTMLElement {
         throw error;
       });
       return () => {
+        this.#offer(connection.catalog);
         this.#show(stored);
         this.#view.setPhase("ready");
       };
@@ -151,13 +163,21 @@ export class AIConfigSettings extends HTMLElement {
     return this.#operations.run("save", async (connection) => {
       this.#list.clearErrors();
       this.#view.prompt.setError("");
+      const { needsKeys } = this.#list.undo;
+      const keys = needsKeys ? await connection.readKeys(this.#stored.etag) : null;
       const stored = await connection.save(this.#draft, this.#stored);
       return () => {
-        this.#show(stored);
+        this.#show(stored, drafts.draftOf(stored.config));
+        this.#list.undo.saved(keys);
         this.#view.announce(t.saved);
         this.#emit("ai-config-saved", { config: stored.config });
       };
     });
+  }
+
+  async #deleteAll() {
+    const words = { title: t.deleteTitle, text: t.deleteText, no: t.deleteKeep, yes: t.deleteConfirm };
+    if (await this.#view.confirm(words)) this.#delete();
   }
 
   /** @param {Stored} [stored] what is to be deleted */
@@ -214,17 +234,29 @@ export class AIConfigSettings extends HTMLElement {
 
   /**
    * @param {Stored} stored
-   * @param {Draft} [draft]
+   * @param {Draft} [draft] goes on with what was removed; without one the draft begins anew
    */
-  #show(stored, draft = drafts.draftOf(stored.config)) {
+  #show(stored, draft) {
+    if (!draft) this.#list.undo.clear();
     this.#stored = stored;
-    this.#draft = draft;
-    this.#list.show(draft.models);
-    this.#view.setPrompt(draft.prompt);
+    this.#draft = draft ?? drafts.draftOf(stored.config);
+    this.#list.show(this.#draft.models);
+    this.#view.setPrompt(this.#draft.prompt);
     this.#changed();
   }
-  #discard() {
+
+  /** Show what the operator offers. @param {EntryList["catalog"]} catalog */
+  #offer(catalog) {
+    this.#list.catalog = catalog;
+    this.#view.setOperatorsPrompt(catalog?.systemPrompt ?? null);
+  }
+
+  async #discard() {
     if (!this.dirty || this.#operations.busy) return;
+    const typed = this.#draft.models.filter((entry) => entry.newKey.trim()).map((entry) => drafts.nameOf(entry) || t.newModel);
+    const text = t.discardText(typed.join(", "));
+    const words = { title: t.discardTitle, text, no: t.discardKeep, yes: t.discard };
+    if (typed.length && !(await this.#view.confirm(words))) return;
     this.#show(this.#stored);
     this.#view.showNotice(null);
     this.#view.announce(t.discarded);

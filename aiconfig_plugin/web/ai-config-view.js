@@ -6,6 +6,7 @@ import { formatNumber, language, t } from "./ai-config-messages.js";
 import { renderNotice } from "./ai-config-notice.js";
 
 /** @typedef {import("./ai-config-notice.js").Notice} Notice */
+/** @typedef {import("./ai-config-types.d.ts").Catalog} Catalog */
 /** @typedef {import("./ai-config-notice.js").Operation} Operation */
 
 // Spelled out, so that bundlers find them. The last has the exceptions, such as for printing.
@@ -15,12 +16,6 @@ const STYLES = [
   new URL("./ai-config-notices.css", import.meta.url),
   new URL("./ai-config-settings.css", import.meta.url),
 ];
-
-const PROVIDERS = [
-  "Anthropic", "Azure OpenAI", "Cohere", "DeepSeek", "Google", "Groq", "Hugging Face", "Mistral",
-  "Ollama", "OpenAI", "OpenRouter", "Perplexity", "Together AI", "xAI",
-];
-const TYPES = ["chat", "completion", "embedding", "image", "audio"];
 
 /**
  * @typedef {object} Callbacks
@@ -38,6 +33,9 @@ export class SettingsView {
   /** @type {Phase} */
   #phase = "empty";
   #shown = "";
+  #root;
+  /** What had the focus when an operation began. @type {HTMLElement | null} */
+  #focused = null;
   #notice = h("div", { role: "alert" });
   #conflict = h("div", {});
   #live = h("div", { class: "visually-hidden", role: "status" });
@@ -51,23 +49,27 @@ export class SettingsView {
   #discard;
   #save;
   #removeAll;
-  #dialog;
+  #operators = h("div", { class: "operators", hidden: true });
+  #undo = h("p", { class: "undo", hidden: true });
+  /** The search field, and what opens or closes all entries; the list of entries uses them. */
+  search = h("input", { type: "search", id: "search", autocomplete: "off" });
+  openAll = button("", () => {}, "quiet");
 
   /**
    * @param {ShadowRoot} root
    * @param {Callbacks} callbacks
    */
   constructor(root, callbacks) {
+    this.#root = root;
     this.prompt = this.#makePrompt(callbacks.prompt);
     this.add = h("button", { type: "button", class: "add", click: callbacks.add });
     this.add.append(icon("add"), t.addModel);
     this.#discard = button(t.discard, callbacks.discard, "quiet");
     this.#save = button(t.save, callbacks.save, "primary");
-    this.#dialog = this.#makeDialog(callbacks.remove);
-    this.#removeAll = button(t.deleteAll, () => this.#dialog.showModal(), "danger delete");
+    this.#removeAll = button(t.deleteAll, callbacks.remove, "danger delete");
     this.#form = this.#makeForm();
     const main = (this.#main = h("div", { class: "settings", lang: language, hidden: true }));
-    main.append(this.#notice, this.#conflict, this.#loading, this.#form, this.#live, this.#dialog);
+    main.append(this.#notice, this.#conflict, this.#loading, this.#form, this.#live);
     // Hidden until styled, to avoid a flash; shown without its style if that fails to load.
     let missing = STYLES.length;
     const loaded = () => main.toggleAttribute("hidden", (missing -= 1) > 0);
@@ -122,6 +124,26 @@ export class SettingsView {
     this.#count();
   }
 
+  /** Show the operator's prompt, and what it means for the user's. @param {Catalog["systemPrompt"]} prompt */
+  setOperatorsPrompt(prompt) {
+    this.#operators.hidden = !prompt;
+    this.prompt.control.readOnly = prompt?.mode === "only";
+    if (!prompt) return;
+    const shown = h("div", { class: "version-prompt", tabindex: 0, role: "region" }, prompt.text ?? "");
+    shown.setAttribute("aria-label", t.operatorsPrompt);
+    const hint = h("p", { class: "hint" }, t.promptMode[prompt.mode]);
+    this.#operators.replaceChildren(hint, ...(prompt.text ? [shown] : []));
+  }
+
+  /**
+   * @param {string} text what was removed; empty to hide
+   * @param {() => void} undo
+   */
+  showUndo(text, undo) {
+    this.#undo.hidden = !text;
+    this.#undo.replaceChildren(text, " ", button(t.undo, undo, "quiet"));
+  }
+
   /** @param {HTMLElement[]} entries */
   order(entries) {
     const stale = new Set(this.#list.children);
@@ -148,6 +170,8 @@ export class SettingsView {
     this.#state.textContent = text;
     this.#state.dataset.state = busy ? "busy" : dirty ? "dirty" : "clean";
     this.#form.setAttribute("aria-busy", String(Boolean(busy)));
+    const focused = /** @type {HTMLElement | null} */ (this.#root.activeElement);
+    if (busy && focused) this.#focused = focused;
     for (const part of this.#form.children) {
       if (!part.contains(this.#save)) part.toggleAttribute("inert", Boolean(busy));
     }
@@ -156,11 +180,15 @@ export class SettingsView {
     this.#discard.setAttribute("aria-disabled", String(!dirty || Boolean(busy)));
     this.#removeAll.hidden = !stored;
     this.add.disabled = full;
+    // What is inert loses the focus.
+    if (!busy && !focused) this.#focused?.focus({ preventScroll: true });
+    if (!busy) this.#focused = null;
   }
 
   #makeForm() {
-    const options = (/** @type {string} */ id, /** @type {string[]} */ values) =>
-      h("datalist", { id }, ...values.map((value) => h("option", { value })));
+    const label = h("label", { for: "search", class: "visually-hidden" }, t.search);
+    this.search.placeholder = t.search;
+    const tools = h("div", { class: "tools" }, h("div", { hidden: true }, label, this.search), this.openAll);
     return h(
       "div",
       { class: "form", hidden: true },
@@ -170,20 +198,20 @@ export class SettingsView {
         h("h2", { id: "models-title" }, t.models),
         h("p", { class: "hint" }, t.modelsHint),
         ...(globalThis.isSecureContext ? [] : [renderInsecure()]),
+        tools,
         this.#none,
         this.#list,
         this.add,
-        options("providers", PROVIDERS),
-        options("types", TYPES),
       ),
       h(
         "section",
         { "aria-labelledby": "prompt-title" },
         h("h2", { id: "prompt-title" }, t.prompt),
+        this.#operators,
         this.prompt.root,
       ),
       this.#removeAll,
-      h("div", { class: "bar" }, this.#state, this.#discard, this.#save),
+      h("div", { class: "bar" }, this.#undo, this.#state, this.#discard, this.#save),
     );
   }
 
@@ -209,25 +237,25 @@ export class SettingsView {
     this.prompt.setError(over > 0 ? t.tooLong(formatNumber(over)) : "");
   }
 
-  /** @param {() => void} remove */
-  #makeDialog(remove) {
-    const dialog = h("dialog", { "aria-labelledby": "delete-title" });
-    const close = () => dialog.close();
-    const confirm = () => {
-      close();
-      remove();
-    };
-    dialog.append(
-      h("h2", { id: "delete-title" }, t.deleteTitle),
-      h("p", {}, t.deleteText),
-      h(
-        "div",
-        { class: "dialog-actions" },
-        button(t.deleteKeep, close),
-        button(t.deleteConfirm, confirm, "danger filled"),
-      ),
-    );
-    return dialog;
+  /**
+   * Ask a question. True if the user says yes.
+   * @param {{title: string, text: string, no: string, yes: string}} question
+   * @returns {Promise<boolean>}
+   */
+  confirm({ title, text, no, yes }) {
+    return new Promise((resolve) => {
+      const dialog = h("dialog", { "aria-labelledby": "dialog-title" });
+      const refuse = button(no, () => dialog.close());
+      const accept = button(yes, () => dialog.close("yes"), "danger filled");
+      const heading = h("h2", { id: "dialog-title" }, title);
+      dialog.append(heading, h("p", {}, text), h("div", { class: "dialog-actions" }, refuse, accept));
+      dialog.addEventListener("close", () => {
+        dialog.remove();
+        resolve(dialog.returnValue === "yes");
+      });
+      this.#main.append(dialog);
+      dialog.showModal();
+    });
   }
 }
 

@@ -74,8 +74,16 @@ class SettingsPage:
     def entry(self, number: int = 1) -> Locator:
         return self.page.locator(f"{SETTINGS} .entry").nth(number - 1)
 
+    def open(self, number: int = 1) -> Locator:
+        """Open an entry; return it."""
+        toggle = self.entry(number).locator(".toggle")
+        if toggle.get_attribute("aria-expanded") == "false":
+            toggle.click()
+        return self.entry(number)
+
     def fill(self, number: int = 1, **fields: str) -> None:
         """Fill in fields of an entry by label; ``API_key`` stands for "API key"."""
+        self.open(number)
         for label, value in fields.items():
             self.entry(number).get_by_label(label.replace("_", " "), exact=True).fill(value)
 

@@ -42,7 +42,7 @@ def filled(alice: User) -> Iterator[User]:
     """A page that shows all of its settings: a paid model, a local one, a prompt."""
     alice.page.set_viewport_size({"width": 1024, "height": 1640})
     alice.add(Provider="OpenAI", Model="gpt-4", API_key="sk-demo-0123456789abcdefghij")
-    alice.entry(1).get_by_role("switch").check()
+    alice.entry(1).get_by_label("Paid").check()
     alice.add(Provider="Ollama", Model="llama3")
     alice.prompt.fill("You are a helpful AI assistant.")
     alice.save()
@@ -63,6 +63,7 @@ def test_axe_filled_page(filled: User, check: Check) -> None:
 def test_axe_errors(filled: User, check: Check) -> None:
     filled.fill(1, Type="Chat!")
     filled.fill(2, Model="")
+    filled.open(1)
     filled.button("Replace the key of OpenAI · gpt-4").click()
     filled.prompt.fill("x" * 32769)
     filled.button("Save changes").click()
@@ -118,17 +119,20 @@ def focused(user: User) -> str:
 
 
 def test_the_tab_order_is_the_reading_order(filled: User) -> None:
+    filled.open(1)
     filled.prompt.fill("Be brief.")
     filled.button("Log out").focus()
     reached = []
-    for _ in range(22):
+    for _ in range(26):
         filled.page.keyboard.press("Tab")
         reached.append(focused(filled))
     gpt, llama = "OpenAI · gpt-4", "Ollama · llama3"
+    reorder = ": drag, or use the arrow keys"
     assert reached == [
-        *(f"Move {gpt} down", f"Remove {gpt}", "Provider", "Model", "Type"),
-        *(f"Replace the key of {gpt}", f"Remove the key of {gpt}", "Paid"),
-        *(f"Move {llama} up", f"Remove {llama}", "Provider", "Model", "Type", "API key", "Paid"),
+        *("Expand all", f"Reorder {gpt}{reorder}", gpt, f"Use {gpt}", "Provider", "Model", "Type"),
+        *(f"Test the key of {gpt}", f"Replace the key of {gpt}", f"Remove the key of {gpt}"),
+        *("Paid", "Label", "Advanced", f"Move {gpt} down", f"Duplicate {gpt}", f"Remove {gpt}"),
+        *(f"Reorder {llama}{reorder}", llama, f"Use {llama}"),
         *("Add a model", "Instructions", "Delete everything…", "Discard", "Save changes"),
         *("Message", "Send"),
     ]
@@ -136,6 +140,7 @@ def test_the_tab_order_is_the_reading_order(filled: User) -> None:
 
 def test_the_focused_control_has_an_outline(filled: User) -> None:
     filled.button("Log out").focus()
+    filled.open(1)
     for _ in range(10):
         filled.page.keyboard.press("Tab")
         ring = filled.page.evaluate(
@@ -152,7 +157,8 @@ def test_the_focused_control_has_an_outline(filled: User) -> None:
 def test_what_has_the_focus_is_not_under_the_bar(filled: User) -> None:
     filled.page.set_viewport_size({"width": 1024, "height": 500})
     filled.button("Log out").focus()
-    for _ in range(17):
+    filled.open(1)
+    for _ in range(20):
         filled.page.keyboard.press("Tab")
         hidden = filled.page.evaluate(
             """() => {

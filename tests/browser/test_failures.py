@@ -22,6 +22,7 @@ def elsewhere(saved: User, context: BrowserContext, servers: DemoServers) -> Use
     other = User(context.new_page(), servers)
     other.log_in()
     other.prompt.fill("From the other tab.")
+    other.open(2)
     other.button("Remove Ollama · llama3").click()
     other.save()
     return other
@@ -43,15 +44,17 @@ def test_errors_are_shown_at_their_fields_and_the_first_is_focused(saved: User) 
     saved.fill(2, Model="")
     saved.button("Save changes").click()
     expect(saved.alert).to_contain_text("2 fields need your attention")
-    wrong = saved.entry(1).get_by_label("Type")
+    wrong = saved.entry(1).get_by_label("Type", exact=True)
     expect(wrong).to_be_focused()
     expect(wrong).to_have_attribute("aria-invalid", "true")
     expect(wrong).to_have_accessible_description(
         "Must begin with a lower-case letter and go on with lower-case letters, digits, _ or -."
     )
-    empty = saved.entry(2).get_by_label("Model")
+    empty = saved.entry(2).get_by_label("Model", exact=True)
     expect(empty).to_have_accessible_description("This field is required.")
-    expect(saved.entry(1).get_by_label("Model")).not_to_have_attribute("aria-invalid", "true")
+    expect(saved.entry(1).get_by_label("Model", exact=True)).not_to_have_attribute(
+        "aria-invalid", "true"
+    )
     saved.fill(1, Type="chat")
     expect(wrong).not_to_have_attribute("aria-invalid", "true")
     saved.fill(2, Model="llama4")
@@ -62,7 +65,7 @@ def test_errors_are_shown_at_their_fields_and_the_first_is_focused(saved: User) 
 def test_a_duplicate_model_is_reported_at_the_second_entry(saved: User) -> None:
     saved.fill(2, Provider="OpenAI", Model="gpt-4")
     saved.button("Save changes").click()
-    second = saved.entry(2).get_by_label("Model")
+    second = saved.entry(2).get_by_label("Model", exact=True)
     expect(second).to_be_focused()
     expect(second).to_have_accessible_description(
         "Another entry has the same provider, type and model."
@@ -71,6 +74,7 @@ def test_a_duplicate_model_is_reported_at_the_second_entry(saved: User) -> None:
 
 def test_a_prompt_can_be_saved_without_a_model(saved: User) -> None:
     for name in ("OpenAI · gpt-4", "Ollama · llama3"):
+        saved.open()
         saved.button(f"Remove {name}").click()
     saved.save()
     [document] = saved.servers.documents()
@@ -111,7 +115,7 @@ def test_conflict_use_saved_version_and_go_back(saved: User) -> None:
     expect(saved.page.get_by_text("All changes are saved")).to_be_visible()
     saved.button("Go back to mine").click()
     expect(saved.prompt).to_have_value("My own words.")
-    expect(saved.entry(1).get_by_label("Model")).to_have_value("gpt-4o")
+    expect(saved.open(1).get_by_label("Model", exact=True)).to_have_value("gpt-4o")
     saved.save()
 
 
@@ -124,13 +128,14 @@ def test_conflict_changed_again_before_the_choice(saved: User, elsewhere: User) 
 
 
 def test_conflict_keeps_a_typed_key(saved: User, elsewhere: User) -> None:
+    saved.open(1)
     saved.button("Replace the key of OpenAI · gpt-4").click()
     saved.fill(1, API_key="sk-typed-0123456789abcdefghij")
     saved.button("Save changes").click()
     expect(saved.page.locator(".version").nth(0)).to_contain_text("key new")
     saved.button("Use saved version").click()
     saved.button("Go back to mine").click()
-    key = saved.entry(1).get_by_label("API key")
+    key = saved.entry(1).get_by_label("API key", exact=True)
     expect(key).to_have_value("sk-typed-0123456789abcdefghij")
 
 

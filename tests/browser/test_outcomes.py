@@ -133,6 +133,7 @@ def test_a_deletion_whose_response_is_lost_is_read_again(edited: ElementPage) ->
 def test_a_key_that_is_not_accepted_is_sealed_again_once(edited: ElementPage) -> None:
     refuse = "() => server.problem(422, 'key-not-accepted', { errors: [{ pointer: "
     refuse += "'/models/0/apiKeyEncrypted', code: 'key-not-accepted', detail: '' }] })"
+    edited.open()
     edited.button("Replace the key of OpenAI · gpt-4").click()
     edited.fill(API_key=KEY)
     edited.intercept("PUT", refuse)

@@ -78,7 +78,7 @@ def test_right_to_left(element: ElementPage) -> None:
     element.run("() => { document.documentElement.dir = 'rtl'; }")
     element.page.emulate_media(reduced_motion="reduce")
     element.connect()
-    element.entry().get_by_role("switch").check()
+    element.open().get_by_label("Paid").check()
     # The knob of a switch that is on is at the end of the line: on the left.
     assert float(style(element, "[role=switch]", "left", "::before").removesuffix("px")) < 8
     assert style(element, ".counter", "direction") == "ltr"

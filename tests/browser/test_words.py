@@ -123,7 +123,7 @@ def unmarked(element: ElementPage) -> set[str]:
 
 
 STATES: dict[str, Any] = {
-    "the form": lambda page: page.button("⟦Replace the key").click(),
+    "the form": lambda page: (page.open(), page.button("⟦Replace the key").click()),
     "an empty form": lambda page: delete_all(page),
     "a conflict": lambda page: conflict(page),
     "what is not accepted": lambda page: refuse(page, "422, 'x', { errors: [{ pointer: '' }] }"),
