@@ -13,6 +13,10 @@ from aiconfig_plugin.settings import Settings, variable
 TEXT = " te%c+x:t "
 # For a setting that does not accept just any text: what does fit, and the value where it differs.
 VALID: dict[str, dict[str, Any]] = {
+    "keyring_command": {
+        "sops -d ring.json": ("sops", "-d", "ring.json"),
+        r"""cat 'a b' c\ d "e's" $X""": ("cat", "a b", "c d", "e's", "$X"),
+    },
     "issuer": {"https://i.example/r": ...},
     "introspection_endpoint": {"http://127.0.0.1:8/x": ..., "https://[::1]:8/": ...},
     "tokens": {"jwt": ...},
@@ -53,6 +57,7 @@ NOT_URLS = (
     *("http://:1", "http://h:0", "https://[::1/introspect"),
 )
 INVALID: dict[str, tuple[str, ...]] = {
+    "keyring_command": (" ", "cat 'a b", 'cat "', "cat \\"),
     "issuer": NOT_URLS,
     "introspection_endpoint": NOT_URLS,
     "tokens": ("JWT", "opaque", "jwt,introspection"),
@@ -132,6 +137,16 @@ def test_a_number_is_a_number_in_python_too(name: str, value: object) -> None:
 def test_a_name_that_is_needed_is_not_empty(name: str) -> None:
     with pytest.raises(ConfigurationError, match=f"{variable(name)} must not be empty"):
         Settings(**{name: ""})  # type: ignore[arg-type]
+
+
+def test_the_keyring_is_of_a_file_or_of_a_command() -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        Settings(keyring="ring.json", keyring_command="cat ring.json")
+    told = "AICONFIG_KEYRING and AICONFIG_KEYRING_COMMAND are both set; set one."
+    assert refused.value.detail == told
+    assert Settings(keyring_command=["cat", "a b"]).keyring_command == ("cat", "a b")
+    with pytest.raises(ConfigurationError, match="AICONFIG_KEYRING_COMMAND must be a command"):
+        Settings(keyring_command=["cat", 7])  # type: ignore[list-item]
 
 
 def test_an_empty_variable_is_not_set_unless_empty_is_a_value() -> None:

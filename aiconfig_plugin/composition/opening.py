@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from aiconfig_plugin.base_url import Origins
 from aiconfig_plugin.catalog import parse_catalog, parse_shared_keys
+from aiconfig_plugin.composition.command import read_command
 from aiconfig_plugin.composition.reloading import Reloader, Source
 from aiconfig_plugin.domain import AIConfigService, KeyUseRecorder, Policy, Repository
 from aiconfig_plugin.errors import ConfigurationError
@@ -42,13 +43,16 @@ def open_service(
     vault = _vault(settings, keyring)
     policy, search = _policy(origins, files), reloader.search_keyring
     service = AIConfigService(repository, vault, policy, key_use, search_keyring=search)
-    reloader.watch(keyring, functools.partial(_replace_keyring, vault, repository))
+    reloader.watch_keyring(keyring, functools.partial(_replace_keyring, vault, repository))
     for name, file in files.items():
         reloader.watch(file, functools.partial(_change_policy, service, name))
     return service, vault
 
 
 def _keyring(settings: Settings) -> Source[Keyring]:
+    if settings.keyring_command:
+        command = functools.partial(read_command, settings.keyring_command)
+        return Source("keyring_command", "", command, parse_keyring)
     if not settings.keyring:
         raise ConfigurationError(
             f"{variable('keyring')} is not set: name the keyring file "

@@ -94,11 +94,17 @@ class Reloader:
         self._faults: dict[str, str] = {}
         self._lock = asyncio.Lock()
         self._next_search = -math.inf
+        self._keyring = ""
 
     def watch(self, source: Source[T], apply: Apply[T]) -> None:
         """Watch what was opened. ``apply`` may raise, and then has changed nothing."""
         self._watched[source.setting] = source, apply
         self._metrics.reload(source.setting, succeeded=True)
+
+    def watch_keyring(self, source: Source[T], apply: Apply[T]) -> None:
+        """Watch what :meth:`search_keyring` reads; otherwise as :meth:`watch`."""
+        self._keyring = source.setting
+        self.watch(source, apply)
 
     def running(self) -> AbstractAsyncContextManager[None]:
         """Reload at intervals inside the block."""
@@ -119,7 +125,7 @@ class Reloader:
             now = self._timer()
             if now >= self._next_search:
                 self._next_search = now + SEARCH_INTERVAL
-                await self._reread("keyring")
+                await self._reread(self._keyring)
 
     async def _reread(self, setting: str) -> None:
         source, apply = self._watched[setting]

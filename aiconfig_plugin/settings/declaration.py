@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection
+import shlex
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import field
 from ipaddress import ip_address
 from typing import Any, NamedTuple, get_args
@@ -57,6 +58,14 @@ def _list(accepts: Callable[[Collection[str]], bool], rule: str) -> Check:
         return tuple(item.strip() for item in items)
 
     return Check(rule, accepts, convert=convert)
+
+
+def _words(given: str | Sequence[str]) -> tuple[str, ...]:
+    """Split a string as a shell does, without any of its expansions."""
+    try:
+        return tuple(shlex.split(given) if isinstance(given, str) else given)
+    except ValueError:  # no closing quotation
+        return ()
 
 
 def _each_matches(pattern: str, rule: str) -> Check:
@@ -114,6 +123,11 @@ ORIGINS = _each_matches(
     r"https?://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[1-9][0-9]{0,4})?",
     "must be exact origins such as https://app.example, in lower case, without a path, "
     "a default port or *",
+)
+COMMAND = Check(
+    "must be a command and its arguments, quoted as in a shell",
+    lambda words: bool(words) and all(isinstance(word, str) for word in words),
+    convert=_words,
 )
 CLIENTS = _each_matches(r"[^,\s](.*[^,\s])?", "must be client ids, comma-separated")
 BASE_URLS = _list(

@@ -9,7 +9,7 @@ the operator writes it and never repeats a value, which may be a secret.
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Literal, TypeAlias
 
@@ -18,6 +18,7 @@ from aiconfig_plugin.settings.declaration import (
     BASE_URLS,
     BOOLEAN,
     CLIENTS,
+    COMMAND,
     NOT_EMPTY,
     ORIGINS,
     PATH,
@@ -63,6 +64,12 @@ class Settings:
     )
     keyring: str | os.PathLike[str] | None = setting(
         None, "Path of the keyring, a JWK Set in a private file."
+    )
+    keyring_command: Sequence[str] | None = setting(
+        None,
+        "Command that prints the keyring, in place of `AICONFIG_KEYRING`: words as a shell splits "
+        "them, run without one, every 10 seconds.",
+        COMMAND,
     )
     issuer: str | None = setting(
         None, "Issuer identifier of the authorization server (RFC 8414 section 2).", URL
@@ -214,6 +221,10 @@ class Settings:
             if not check.accepts(value):
                 raise ConfigurationError(f"{variable(each.name)} {check.rule}.")
             object.__setattr__(self, each.name, value)
+        if self.keyring and self.keyring_command:
+            raise ConfigurationError(
+                f"{variable('keyring')} and {variable('keyring_command')} are both set; set one."
+            )
         for name in ("issuer", "introspection_endpoint", "jwks_uri"):
             if not self.allow_http and is_exposed(getattr(self, name) or ""):
                 raise ConfigurationError(

@@ -59,7 +59,7 @@ def timer() -> Timer:
 def reloader(text: Text, timer: Timer) -> Reloader:
     reloader = Reloader(timer=timer)
     assert text.source.open() == "one"
-    reloader.watch(text.source, text.apply)
+    reloader.watch_keyring(text.source, text.apply)
     return reloader
 
 

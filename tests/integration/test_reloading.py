@@ -31,7 +31,7 @@ def put(path: Path, content: bytes, mode: int = 0o600) -> None:
 
 @asynccontextmanager
 async def running(
-    keyring: Path, repository: InMemoryRepository | None = None, **given: Any
+    keyring: Path | None, repository: InMemoryRepository | None = None, **given: Any
 ) -> AsyncIterator[AIConfigPlugin]:
     settings = Settings(keyring=keyring, issuer=ISSUER, **given)
     repository = repository or InMemoryRepository()
@@ -180,6 +180,44 @@ async def test_keys_are_promoted_by_the_file_alone(keyring: Path) -> None:
         promote_keys(keyring)
         await plugin.reload()
         assert plugin._vault.primary == storage
+
+
+# A command
+
+
+async def test_what_a_command_prints_is_read_again(keyring: Path, tmp_path: Path) -> None:
+    distributed = tmp_path / "a distributed file.json"
+    put(distributed, content(keyring))
+    repository = InMemoryRepository()
+    turn(keyring)
+    await store(repository, keyring)
+    async with running(None, repository, keyring_command=f"cat '{distributed}'") as plugin:
+        with pytest.raises(KeyUnreadable):
+            await plugin.resolve("alice")
+        put(distributed, content(keyring))
+        await plugin.reload()
+        assert plugin._vault.keyring == load_keyring(keyring)
+        assert (await plugin.resolve("alice")).api_key
+
+
+async def test_a_stored_key_of_an_unknown_kid_runs_the_command_again(
+    keyring: Path, tmp_path: Path
+) -> None:
+    distributed = tmp_path / "distributed.json"
+    put(distributed, content(keyring))
+    repository = InMemoryRepository()
+    turn(keyring)
+    await store(repository, keyring)
+    async with running(None, repository, keyring_command=["cat", str(distributed)]) as plugin:
+        put(distributed, content(keyring))
+        assert (await plugin.resolve("alice")).api_key
+
+
+async def test_a_command_that_fails_stops_the_start_and_is_named() -> None:
+    for command, told in (("false", "false exited with 1."), ("echo x", "it is not JSON.")):
+        with pytest.raises(ConfigurationError) as refused:
+            await running(None, keyring_command=command).__aenter__()
+        assert refused.value.detail == f"AICONFIG_KEYRING_COMMAND: {told}"
 
 
 # An envelope
