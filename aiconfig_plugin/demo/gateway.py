@@ -8,7 +8,7 @@ import json
 import secrets
 import shlex
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from aiconfig_plugin.demo.page_handlers import (
     PageHandler,
     WhoHandler,
 )
-from aiconfig_plugin.demo.provider import provider_application
+from aiconfig_plugin.demo.provider import OLLAMA, PROVIDER, RULE, catalog, provider_routes
 from aiconfig_plugin.errors import ConfigurationError
 from aiconfig_plugin.keys import create_keyring
 
@@ -71,8 +71,7 @@ async def run_demo(
     async with AsyncExitStack() as stack:
         # First what fails at once: a port in use, a directory that cannot be written.
         gateway_listener, server_listener = _bind_pair(stack, port)
-        provider_listener = _bind(stack, 0)
-        keyring = _prepare(data)
+        keyring, offered = _prepare(data, catalog(url))
         uri = mongodb_uri or await _start_mongod(stack, data / "mongodb")
         _serve(stack, application(server), server_listener)
         plugin = AIConfigPlugin(
@@ -83,11 +82,12 @@ async def run_demo(
                 introspection_endpoint=f"{issuer}/introspect",
                 client_id=_CLIENT_ID,
                 client_secret=secret,
+                catalog=offered,
+                base_urls=[url],
             )
         )
         stack.push_async_callback(plugin.close)
-        _serve(stack, provider_application(), provider_listener)
-        app = tornado.web.Application(_routes(plugin, provider_listener.getsockname()[1]))
+        app = tornado.web.Application([*_routes(plugin, url), *provider_routes()])
         plugin.mount(app)
         await plugin.start()
         _serve(stack, app, gateway_listener)
@@ -96,15 +96,23 @@ async def run_demo(
         await stop.wait()
 
 
-def _routes(plugin: AIConfigPlugin, provider_port: int) -> list[Any]:
-    provider = f"http://{_HOST}:{provider_port}/v1/chat/completions"
+def _routes(plugin: AIConfigPlugin, url: str) -> list[Any]:
     settings = plugin.settings
     return [
-        ("/", PageHandler, {"issuer": settings.issuer, "api": settings.prefix}),
+        (
+            "/",
+            PageHandler,
+            {
+                "issuer": settings.issuer,
+                "api": settings.prefix,
+                "rule": RULE,
+                "ollama": f"{url}{OLLAMA}/v1",
+            },
+        ),
         (r"/page/([a-z]+\.(?:js|css))", AssetHandler),
         ("/demo/who", WhoHandler, {"plugin": plugin}),
         ("/demo/log-out", LogOutHandler, {"plugin": plugin}),
-        ("/demo/ask", AskHandler, {"plugin": plugin, "provider": provider}),
+        ("/demo/ask", AskHandler, {"plugin": plugin, "provider": f"{url}{PROVIDER}"}),
     ]
 
 
@@ -133,17 +141,18 @@ def _bind(stack: AsyncExitStack, port: int) -> socket.socket:
     return listener
 
 
-def _prepare(data: Path) -> Path:
-    """Make the data directory and, at the first start, the keyring in it."""
-    keyring = data / "keyring.json"
+def _prepare(data: Path, catalog: Mapping[str, Any]) -> tuple[Path, Path]:
+    """Make the data directory; return the keyring, which is made once, and the catalogue in it."""
+    keyring, offered = data / "keyring.json", data / "catalog.json"
     try:
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        offered.write_text(json.dumps(catalog, indent=1), encoding="utf-8")
         missing = not keyring.exists()
     except OSError as err:
         raise ConfigurationError(f"{data} cannot be used: {err.strerror}.") from err
     if missing:
         create_keyring(keyring)
-    return keyring
+    return keyring, offered
 
 
 async def _start_mongod(stack: AsyncExitStack, data: Path) -> str:
@@ -175,6 +184,7 @@ def _text(url: str, server: AuthorizationServer, data: Path, store: str) -> str:
         f"  MongoDB               {store}",
         f"  data                  {data.absolute()}",
         f"  users                 {users}",
+        f"  Ollama's endpoint     {url}{OLLAMA}/v1",
         "",
         "Commands to copy, with access tokens of alice's that are valid for an hour:",
     ]

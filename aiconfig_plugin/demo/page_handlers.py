@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib import resources
 from typing import Any
 
+import httpx2
 import tornado.web
-from tornado.httpclient import AsyncHTTPClient, HTTPRequest
 from tornado.template import Template
 
-from aiconfig_plugin import AIConfigError, AIConfigPlugin, Principal
+from aiconfig_plugin import AIConfigError, AIConfigPlugin, Principal, ResolvedModel
+from aiconfig_plugin.domain import KeyResult
 from aiconfig_plugin.errors import InsufficientScope, InvalidParameter
 
 _PAGE = resources.files("aiconfig_plugin.demo") / "page"
@@ -19,28 +21,28 @@ _OPAQUE = (
     "The stored API key is ciphertext that this gateway cannot decrypt, so it is no key that a "
     "provider would accept. Enter the API key again."
 )
+_RESULTS: Mapping[int, KeyResult] = {200: "accepted", 401: "rejected", 429: "quota-exceeded"}
 _TYPES = {"js": "text/javascript", "css": "text/css"}
 
 
 class PageHandler(tornado.web.RequestHandler):
     """The page itself. Its policy lets it load and call nothing but this origin and the issuer."""
 
-    def initialize(self, issuer: str, api: str) -> None:
-        self.issuer = issuer
-        self.api = api
+    def initialize(self, **named: str) -> None:
+        self.named = named
 
     def get(self) -> None:
         self.set_header(
             "Content-Security-Policy",
             "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; "
-            f"connect-src 'self' {self.issuer}; "
+            f"connect-src 'self' {self.named['issuer']}; "
             "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
         )
         self.set_header("X-Content-Type-Options", "nosniff")
         self.set_header("Referrer-Policy", "no-referrer")
         self.set_header("Cache-Control", "no-store")
         template = Template((_PAGE / "index.html").read_text(encoding="utf-8"))
-        self.finish(template.generate(issuer=self.issuer, api=self.api))
+        self.finish(template.generate(**self.named))
 
 
 class AssetHandler(tornado.web.RequestHandler):
@@ -111,7 +113,27 @@ class AskHandler(_HostHandler):
             self.set_status(409)
             self.finish({"error": _OPAQUE})
             return
-        headers = {"Content-Type": "application/json"}
+        chosen = replace(chosen, base_url=chosen.base_url or self.provider)
+        response = await self._call(chosen, message)
+        if response.status_code in _RESULTS:
+            await self.plugin.report(chosen, _RESULTS[response.status_code])
+        if response.status_code != 200:
+            self.set_status(502)
+            self.finish({"error": f"{chosen.provider} responded with {response.status_code}."})
+            return
+        reply: Mapping[str, Any] = response.json()
+        self.finish(
+            {
+                "answer": reply["choices"][0]["message"]["content"],
+                "fingerprint": reply["key_fingerprint"],
+                "provider": chosen.provider,
+                "model": chosen.model,
+                "endpoint": chosen.base_url,
+            }
+        )
+
+    async def _call(self, chosen: ResolvedModel, message: str) -> httpx2.Response:
+        headers = {}
         if chosen.api_key is not None:
             headers["Authorization"] = f"Bearer {chosen.api_key.get_secret_value()}"
         body = {
@@ -121,16 +143,11 @@ class AskHandler(_HostHandler):
                 {"role": "user", "content": message},
             ],
         }
-        request = HTTPRequest(self.provider, "POST", headers, json.dumps(body))
-        reply: Mapping[str, Any] = json.loads((await AsyncHTTPClient().fetch(request)).body)
-        self.finish(
-            {
-                "answer": reply["choices"][0]["message"]["content"],
-                "fingerprint": reply["key_fingerprint"],
-                "provider": chosen.provider,
-                "model": chosen.model,
-            }
-        )
+        async with self.plugin.client(chosen) as client:
+            response: httpx2.Response = await client.post(
+                "chat/completions", json=body, headers=headers, timeout=10
+            )
+        return response
 
 
 def _message(body: bytes) -> str:

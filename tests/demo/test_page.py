@@ -107,7 +107,47 @@ async def test_the_page_and_its_routes(tmp_path: Path, mongod: Any, monkeypatch:
         assert reply["fingerprint"] == hashlib.sha256(KEY.encode()).hexdigest()[:8]
         assert (reply["provider"], reply["model"]) == ("OpenAI", "gpt-4")
         assert "Hello" in reply["answer"] and KEY not in answer.body.decode()
+        assert reply["endpoint"] == f"{url}/demo/provider/v1"
         assert (await call(f"{url}/demo/ask", token, {"message": " "})).code == 400
         assert (await call(f"{url}/demo/ask", token, ["Hello"])).code == 400
         delete = f"{url}/api/v1/delete/ai-model-config"
+        assert (await call(delete, token, method="DELETE")).code == 204
+
+
+async def test_the_provider_accepts_some_keys_and_ollama_none(
+    tmp_path: Path, mongod: Any, monkeypatch: Any
+) -> None:
+    async with demo(tmp_path / "demo", mongod.uri, monkeypatch) as (url, issue):
+        token = issue(BOTH)["access_token"]
+        api = f"{url}/api/v1"
+        document = await call(f"{api}/get/ai-model-config/encryption-key", token)
+
+        def entry(provider: str, key: str | None = None, **members: str) -> dict[str, Any]:
+            sealed = key and seal(json.loads(document.body), key, provider=provider)
+            named = {"provider": provider, "type": "chat", "model": "m", **members}
+            return {**named, "isPaid": False, "apiKeyEncrypted": sealed}
+
+        ollama = entry("Ollama", baseUrl=f"{url}/demo/ollama/v1")
+        expected = [
+            (entry("OpenAI", "sk-demo"), "accepted", 200),
+            (entry("Anthropic", "sk-ant-demo"), "accepted", 200),
+            (entry("Google", "demo"), "accepted", 200),
+            (entry("Mistral", "wrong"), "rejected", 502),
+            (entry("Groq", "Empty"), "quota-exceeded", 502),
+            (entry("xAI"), "rejected", 502),
+            (ollama, "accepted", 200),
+            (entry("Ollama", label="without an endpoint"), "unknown", 502),
+        ]
+        config = {"models": [each for each, _, _ in expected], "system_prompt": ""}
+        assert (await call(f"{api}/create/ai-model-config", token, config)).code == 201
+        for each, result, _ in expected:
+            identity = {n: each[n] for n in ("provider", "type", "model", "label") if n in each}
+            answer = await call(f"{api}/verify/ai-model-config", token, identity)
+            assert json.loads(answer.body)["result"] == result, each
+        for each, _, status in expected:
+            first = {**config, "models": [each]}
+            assert (await call(f"{api}/update/ai-model-config", token, first, "PUT")).code == 200
+            answer = await call(f"{url}/demo/ask", token, {"message": "Hello"})
+            assert answer.code == status, (each, answer.body)
+        delete = f"{api}/delete/ai-model-config"
         assert (await call(delete, token, method="DELETE")).code == 204

@@ -74,6 +74,7 @@ async function ask() {
   showAnswer(reply.answer, [
     ["Model", `${reply.provider} · ${reply.model}`],
     ["Key used", reply.fingerprint ?? "none"],
+    ["Endpoint", reply.endpoint],
   ]);
 }
 
