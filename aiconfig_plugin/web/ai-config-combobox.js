@@ -2,7 +2,7 @@
 // or typed arrives as the events `input` and `change` of the text field.
 
 import { h, icon } from "./ai-config-dom.js";
-import { t } from "./ai-config-messages.js";
+import { t } from "./ai-config-language.js";
 
 /**
  * @param {HTMLInputElement} input with an id, and in its place in the tree

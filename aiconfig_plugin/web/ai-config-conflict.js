@@ -1,18 +1,21 @@
-// The settings were changed elsewhere: show both versions and let the user choose one.
+// The settings were changed elsewhere: where changes touch, the user decides.
 
-import { button, h } from "./ai-config-dom.js";
-import { draftOf, nameOf, rebase } from "./ai-config-draft.js";
+import { button, h, nameNodes } from "./ai-config-dom.js";
+import { draftOf, rebase } from "./ai-config-draft.js";
 import { keyStatus, typedKey } from "./ai-config-key.js";
-import { t } from "./ai-config-messages.js";
+import { merge } from "./ai-config-merge.js";
+import { t } from "./ai-config-language.js";
 
-/** @typedef {import("./ai-config-types.d.ts").AIConfig} AIConfig */
-/** @typedef {import("./ai-config-connection.js").Stored} Stored */
+/** @typedef {import("./ai-config-stored.js").Stored} Stored */
+/** @typedef {import("./ai-config-types.d.ts").Clash} Clash */
 /** @typedef {import("./ai-config-types.d.ts").Draft} Draft */
+/** @typedef {import("./ai-config-types.d.ts").DraftEntry} DraftEntry */
+/** @typedef {import("./ai-config-types.d.ts").Side} Side */
 /** @typedef {import("./ai-config-view.js").SettingsView} SettingsView */
 
 /**
  * @typedef {object} Form
- * @property {() => [Draft, Stored]} current
+ * @property {() => [Draft, Stored]} current the draft, and what it was made from
  * @property {(stored: Stored, draft?: Draft) => void} show
  * @property {() => void} save
  * @property {(stored: Stored) => void} remove
@@ -32,28 +35,55 @@ export class ConflictView {
   }
 
   /**
-   * Show both versions; nothing is written or discarded until the user has chosen.
-   *
-   * @param {Draft} mine
+   * Let the user decide; nothing is written or discarded until then.
    * @param {Stored} theirs
    */
-  ask(mine, theirs) {
-    const keepMine = () => {
-      if (this.#resume(mine, theirs)) this.#form.save();
+  ask(theirs) {
+    const [mine, base] = this.#form.current();
+    /** @type {Record<string, Side>} */
+    const choices = {};
+    const save = () => {
+      const { draft, lost } = merge(base.config, mine, theirs.config, choices);
+      if (this.#show(theirs, draft, lost)) this.#form.save();
     };
-    const takeTheirs = () => this.#take(mine, theirs);
-    this.#view.showConflict(renderConflict({ mine, theirs: theirs.config, keepMine, takeTheirs }));
+    const { clashes } = merge(base.config, mine, theirs.config);
+    const choose = (/** @type {string} */ id, /** @type {Side} */ side) => (choices[id] = side);
+    const heading = h("h2", { id: "conflict-title", tabindex: -1 }, t.conflict);
+    const section = h("section", { class: "conflict", "aria-labelledby": heading.id }, heading);
+    section.append(
+      h("p", {}, t.conflictText),
+      ...clashes.map((clash, n) => renderClash(clash, n, choose)),
+      h(
+        "div",
+        { class: "notice-actions" },
+        button(t.save, save, "primary"),
+        button(t.useSaved, () => this.#take(theirs)),
+      ),
+    );
+    this.#view.showConflict(section);
+  }
+
+  /**
+   * Show what was changed elsewhere, together with what was changed here.
+   * @param {Stored} theirs
+   */
+  receive(theirs) {
+    const [mine, base] = this.#form.current();
+    const { draft, clashes, lost } = merge(base.config, mine, theirs.config);
+    const isApart = !clashes.length && !lost.length;
+    if (isApart) this.#form.show(theirs, draft);
+    const actions = isApart ? [] : [{ text: t.compare, run: () => this.ask(theirs) }];
+    const title = isApart ? t.changedElsewhere : t.conflict;
+    this.#view.showNotice({ tone: isApart ? "info" : "warning", title, actions });
   }
 
   /**
    * Nothing was deleted: say so, and delete only what the user has seen.
-   *
-   * @param {Draft} mine
    * @param {Stored} theirs
    */
-  refuseDelete(mine, theirs) {
+  refuseDelete(theirs) {
     const actions = [
-      { text: t.showSaved, run: () => this.#take(mine, theirs) },
+      { text: t.showSaved, run: () => this.#take(theirs) },
       { text: t.deleteAnyway, run: () => this.#form.remove(theirs) },
     ];
     const notice = { title: t.conflict, text: t.notDeleted, actions };
@@ -61,14 +91,13 @@ export class ConflictView {
   }
 
   /**
-   * @param {Draft} mine
+   * Show what is saved, without what was changed here.
    * @param {Stored} theirs
    */
-  #take(mine, theirs) {
-    this.#form.show(theirs);
-    this.#view.setPhase("ready");
-    this.#view.add.focus();
-    this.#offer(mine, true);
+  #take(theirs) {
+    const [mine, base] = this.#form.current();
+    this.#show(theirs, draftOf(theirs.config), []);
+    this.#offer(merge(base.config, mine, theirs.config).draft, true);
   }
 
   /**
@@ -82,19 +111,20 @@ export class ConflictView {
     const text = isMine ? t.backToMine : t.useSaved;
     const run = () => {
       const [current, stored] = this.#form.current();
-      if (this.#resume(other, stored)) this.#offer(current, !isMine);
+      const lost = rebase(other, stored.config);
+      if (this.#show(stored, other, lost)) this.#offer(current, !isMine);
     };
     this.#view.showNotice({ tone: "info", title, actions: [{ text, run }] }, { scroll: true });
   }
 
   /**
-   * Continue with a draft, rebased on what is stored. False if a key that it relied on is gone.
+   * Show a draft. False if a key that it relied on is gone.
    *
+   * @param {Stored} stored what the draft is made from
    * @param {Draft} draft
-   * @param {Stored} stored
+   * @param {string[]} lost the names of the entries whose key is gone
    */
-  #resume(draft, stored) {
-    const lost = rebase(draft, stored.config);
+  #show(stored, draft, lost) {
     this.#form.show(stored, draft);
     this.#view.setPhase("ready");
     this.#view.showNotice(null);
@@ -107,75 +137,54 @@ export class ConflictView {
 }
 
 /**
- * Render both versions of a configuration that was changed in two places, such as two tabs.
- *
- * @param {object} given
- * @param {Draft} given.mine
- * @param {AIConfig | null} given.theirs null if it was deleted
- * @param {() => void} given.keepMine
- * @param {() => void} given.takeTheirs
+ * @param {Clash} clash
+ * @param {number} number
+ * @param {(id: string, side: Side) => void} choose
  */
-function renderConflict({ mine, theirs, keepMine, takeTheirs }) {
-  const heading = h("h2", { id: "conflict-title", tabindex: -1 }, t.conflict);
-  const [ours, others] = [versionOf(mine), theirs && versionOf(draftOf(theirs))];
-  return h(
-    "section",
-    { class: "conflict", "aria-labelledby": heading.id },
-    heading,
-    h("p", {}, t.conflictText),
-    h(
-      "div",
-      { class: "versions" },
-      renderVersion(t.mine, ours, others, button(t.saveMine, keepMine, "primary")),
-      renderVersion(t.theirs, others, ours, button(t.useSaved, takeTheirs)),
-    ),
-  );
-}
-
-/** @typedef {{models: {name: string, text: string}[], prompt: string}} Version */
-
-/**
- * @param {Draft} draft
- * @returns {Version}
- */
-function versionOf({ models, prompt }) {
-  const lines = models.map((entry) => {
-    const removing = entry.keyAction === "remove" ? t.keyRemoving : "";
-    const typed = typedKey(entry) ? t.keyNew : removing;
-    const key = typed || t.keyStatus[keyStatus(entry)].toLowerCase();
-    const text = t.entryLine(entry.type.trim(), entry.isPaid, key);
-    return { name: nameOf(entry) || t.newModel, text };
+function renderClash(clash, number, choose) {
+  const versions = /** @type {Side[]} */ (["mine", "theirs"]).map((side) => {
+    const id = `clash-${number}-${side}`;
+    const change = () => choose(clash.id, side);
+    const radio = h("input", { type: "radio", id, name: `clash-${number}`, change });
+    radio.checked = side === "mine";
+    const label = h("label", { for: id }, radio, t[side]);
+    return h("div", { class: "version" }, label, renderValue(clash, side));
   });
-  return { models: lines, prompt };
+  const name = clash.entry ? [...nameNodes(clash.entry), ": "] : [];
+  const title = h("legend", {}, ...name, t.clash[clash.field]);
+  return h("fieldset", { class: "versions" }, title, ...versions);
 }
 
 /**
- * @param {string} title
- * @param {Version | null} version
- * @param {Version | null} other differences from it are highlighted
- * @param {HTMLElement} choose
+ * @param {Clash} clash
+ * @param {Side} side
  */
-function renderVersion(title, version, other, choose) {
-  const heading = h("h3", {}, title);
-  if (!version) {
-    const text = h("p", { class: "hint" }, t.allDeleted);
-    return h("div", { class: "version" }, heading, text, choose);
+function renderValue(clash, side) {
+  const value = /** @type {any} */ (clash[side]);
+  switch (clash.field) {
+    case "isPaid":
+      return value ? t.paid : t.free;
+    case "enabled":
+      return value ? t.on : t.off;
+    case "key":
+      return side === "mine" ? t.keyChange[/** @type {"new"} */ (value)] : t.keyStatus[/** @type {"set"} */ (value)];
+    case "entry":
+      return value ? renderEntry(value) : t.entryRemoved;
+    case "order":
+      return h("ol", {}, ...value.map((/** @type {string} */ name) => h("li", {}, h("bdi", {}, name))));
+    case "all":
+      return value ? t.allKept : t.allDeleted;
+    default: {
+      const text = h("div", { class: "version-text", tabindex: 0, role: "region" }, value || t.none);
+      text.setAttribute("aria-label", `${t.clash[clash.field]}: ${t[side]}`);
+      return text;
+    }
   }
-  const others = new Set(other?.models.map(({ name, text }) => name + text));
-  const models = version.models.map(({ name, text }) => {
-    const isSame = others.has(name + text);
-    return h("li", {}, marked([h("bdi", {}, name), text], isSame));
-  });
-  const prompt = h("div", { class: "version-prompt", tabindex: 0, role: "region" });
-  prompt.setAttribute("aria-label", t.promptOf(title));
-  prompt.append(marked([version.prompt || t.noPrompt], version.prompt === other?.prompt));
-  return h("div", { class: "version" }, heading, h("ol", {}, ...models), prompt, choose);
 }
 
-/**
- * @param {(Node | string)[]} parts
- * @param {boolean} isSame
- */
-function marked(parts, isSame) {
-  return h(isSame ? "span" : "mark", {}, ...parts);
+/** @param {DraftEntry} entry */
+function renderEntry(entry) {
+  const key = typedKey(entry) ? t.keyChange.new : t.keyStatus[keyStatus(entry)];
+  const facts = [entry.type.trim(), entry.isPaid ? t.paid : t.free, `${t.key}: ${key}`];
+  return h("p", {}, ...nameNodes(entry), ` (${facts.join(", ")})`);
 }

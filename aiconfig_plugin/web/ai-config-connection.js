@@ -2,51 +2,29 @@
 
 import { AIConfigError, isAIConfigError } from "./ai-config-error.js";
 import { sealApiKey } from "./ai-config-seal.js";
-import { rebase } from "./ai-config-draft.js";
+import { isDirty, rebase } from "./ai-config-draft.js";
+import { merge } from "./ai-config-merge.js";
+import { Conflict, OwnerChanged, readStored } from "./ai-config-stored.js";
 import { isStored, submission } from "./ai-config-submission.js";
 
 /** @typedef {import("./ai-config-types.d.ts").AIConfig} AIConfig */
 /** @typedef {import("./ai-config-client.js").AIConfigClient} AIConfigClient */
 /** @typedef {import("./ai-config-types.d.ts").Catalog} Catalog */
-/** @typedef {import("./ai-config-types.d.ts").Include} Include */
 /** @typedef {import("./ai-config-types.d.ts").ModelEntry} ModelEntry */
+/** @typedef {import("./ai-config-stored.js").Stored} Stored */
 /** @typedef {import("./ai-config-types.d.ts").Draft} Draft */
 /** @typedef {import("./ai-config-types.d.ts").Submission} Submission */
 /** @typedef {import("./ai-config-types.d.ts").EncryptionKeyDocument} EncryptionKeyDocument */
-
-/**
- * The stored configuration with its key states and its entity tag; null if there is none.
- * @typedef {{config: AIConfig | null, etag: string | null}} Stored
- */
-
-/** @type {Stored} */
-export const NOTHING = { config: null, etag: null };
-
-/** The configuration was changed elsewhere. */
-export class Conflict extends Error {
-  /** @param {Stored} stored */
-  constructor(stored) {
-    super("The configuration was changed elsewhere.");
-    this.stored = stored;
-  }
-}
-
-/** The access token is another user's now. */
-export class OwnerChanged extends Error {
-  /** @param {Stored} stored what this user has stored */
-  constructor(stored) {
-    super("The access token belongs to another user.");
-    this.stored = stored;
-  }
-}
 
 /** Everything that one client is asked; closed when the element gets another client. */
 export class Connection {
   #client;
   #abort = new AbortController();
   #options = { signal: this.#abort.signal };
-  /** `apv` of the user whose settings are shown. @type {string | null} */
-  #owner = null;
+  /** Of the user whose settings are shown. @type {EncryptionKeyDocument | null} */
+  #document = null;
+  /** Whether the token may have become another user's since that was read. */
+  #isRenewed = false;
   /** What the operator offers. @type {Catalog | null} */
   catalog = null;
   /** A write that may have been stored. @type {{sent: Submission, draft: string} | null} */
@@ -69,40 +47,58 @@ export class Connection {
     this.#abort.abort();
   }
 
+  /** There is a new token: before the next write the user is confirmed. */
+  renewed() {
+    this.#isRenewed = true;
+  }
+
   /** Read the configuration of whoever is logged in. */
   async load() {
     const catalog = this.#client.catalog(this.#options).catch(() => null);
     const [document, stored] = await Promise.all([this.#encryptionKey(), this.#read()]);
-    this.#owner = document.apv;
+    this.#document = document;
+    this.#isRenewed = false;
     this.catalog = await catalog;
     this.#uncertain = null;
     return stored;
   }
 
   /**
-   * Save a draft that was made from `stored`.
+   * Save a draft that was made from `stored`. Changes made elsewhere since are kept if they do not
+   * touch those of the draft; throws a `Conflict` if they do.
    *
    * @param {Draft} draft
    * @param {Stored} stored
    * @returns {Promise<Stored>}
    */
   async save(draft, stored) {
-    const document = await this.#confirmOwner(stored);
+    await this.#prepareWrite(stored);
     /** @type {Submission | null} */
     let sent = null;
     try {
-      sent = await this.#prepare(draft, stored, document);
+      sent = await this.#prepare(draft, stored);
       return await this.#write(sent, draft, stored);
     } catch (error) {
       if (!isAIConfigError(error)) throw error;
-      if (isConflict(error)) return this.#resolveConflict(draft);
+      if (isConflict(error)) return this.#resolveConflict(draft, stored);
       if (error.outcome !== "unknown" || !sent) throw error;
       this.#uncertain = { sent, draft: snapshot(draft) };
       const now = await this.#readAfter(error, stored);
-      if (!isStored(now.config, sent)) throw new Conflict(now);
+      if (!isStored(now.config, sent)) return this.#merge(draft, stored, now);
       this.#uncertain = null;
       return now;
     }
+  }
+
+  /**
+   * Return what is stored if it is not what is shown any more, else null.
+   * @param {Stored} stored
+   */
+  async changed(stored) {
+    const now = await this.#read();
+    if (now.etag === stored.etag) return null;
+    await this.#confirmOwner(stored);
+    return now;
   }
 
   /**
@@ -110,11 +106,12 @@ export class Connection {
    * @param {Stored} stored
    */
   async remove(stored) {
-    await this.#confirmOwner(stored);
+    await this.#prepareWrite(stored);
     try {
       await this.#client.remove({ ifMatch: stored.etag, ...this.#options });
     } catch (error) {
       if (!isAIConfigError(error)) throw error;
+      if (isConflict(error)) await this.#confirmOwner(stored);
       if (error.code === "config-not-found") return;
       if (error.code === "revision-mismatch") throw new Conflict(await this.#read());
       if (error.outcome !== "unknown") throw error;
@@ -128,9 +125,9 @@ export class Connection {
    *
    * @param {Draft} draft
    * @param {Stored} stored
-   * @param {EncryptionKeyDocument} document
    */
-  #prepare(draft, { etag }, document) {
+  #prepare(draft, { etag }) {
+    const document = /** @type {EncryptionKeyDocument} */ (this.#document);
     return submission(draft, {
       seal: (apiKey, provider) => sealApiKey(document, apiKey, { provider }),
       stored: () => this.readKeys(etag),
@@ -165,10 +162,8 @@ export class Connection {
     const written = await this.#put(sent.body, stored).catch(async (error) => {
       // The gateway may have a new sealing key since the document was fetched.
       if (!sent.sealed || error.code !== "key-not-accepted") throw error;
-      const document = await this.#encryptionKey();
-      // Without a condition on the revision another user could be given the settings.
-      if (stored.etag === null && document.apv !== this.#owner) throw error;
-      return this.#put((await this.#prepare(draft, stored, document)).body, stored);
+      await this.#confirmOwner(stored);
+      return this.#put((await this.#prepare(draft, stored)).body, stored);
     });
     this.#uncertain = null;
     const models = written.models.map((entry, n) => ({
@@ -192,16 +187,31 @@ export class Connection {
    * A conflict with an earlier write of ours, whose outcome was unknown, is none.
    *
    * @param {Draft} draft
+   * @param {Stored} stored
    * @returns {Promise<Stored>}
    */
-  async #resolveConflict(draft) {
+  async #resolveConflict(draft, stored) {
+    await this.#confirmOwner(stored);
     const now = await this.#read();
     const earlier = this.#uncertain;
     this.#uncertain = null;
-    if (!earlier || !isStored(now.config, earlier.sent)) throw new Conflict(now);
+    if (!earlier || !isStored(now.config, earlier.sent)) return this.#merge(draft, stored, now);
     if (snapshot(draft) === earlier.draft) return now;
     rebase(draft, now.config);
     return this.save(draft, now);
+  }
+
+  /**
+   * @param {Draft} draft
+   * @param {Stored} before what it was made from
+   * @param {Stored} now
+   * @returns {Promise<Stored>}
+   */
+  async #merge(draft, before, now) {
+    const merged = merge(before.config, draft, now.config);
+    if (merged.clashes.length || merged.lost.length) throw new Conflict(now);
+    const stored = isDirty(merged.draft, now.config) ? await this.save(merged.draft, now) : now;
+    return { ...stored, merged: true };
   }
 
   /**
@@ -211,12 +221,22 @@ export class Connection {
    * @param {Stored} before
    */
   async #readAfter(error, before) {
-    const now = await this.#read().catch(() => {
-      throw error;
+    const now = await this.changed(before).catch((failure) => {
+      throw failure instanceof OwnerChanged ? failure : error;
     });
-    if (now.etag !== before.etag) return now;
+    if (now) return now;
     error.outcome = "nothing-changed";
     throw error;
+  }
+
+  /**
+   * Revisions are random: a write that names one of this user's cannot change another user's
+   * settings. A first write names none.
+   *
+   * @param {Stored} stored
+   */
+  async #prepareWrite(stored) {
+    if (stored.etag === null || this.#isRenewed) await this.#confirmOwner(stored);
   }
 
   /**
@@ -224,36 +244,24 @@ export class Connection {
    * @param {Stored} stored
    */
   async #confirmOwner(stored) {
+    const before = this.#document?.apv;
     const document = await this.#encryptionKey();
-    if (this.#owner !== document.apv) {
+    if (before !== document.apv) {
       const now = await this.#read();
+      this.#document = document;
       // A gateway that was updated may name the same user in another way.
-      const isSame = stored.etag !== null && now.etag === stored.etag;
-      this.#owner = document.apv;
-      if (!isSame) throw new OwnerChanged(now);
+      if (stored.etag === null || now.etag !== stored.etag) throw new OwnerChanged(now);
     }
-    return document;
+    this.#document = document;
+    this.#isRenewed = false;
   }
 
   #encryptionKey() {
     return this.#client.encryptionKey(this.#options);
   }
 
-  /** @returns {Promise<Stored>} */
-  async #read() {
-    const get = (/** @type {Include[]} */ include) =>
-      this.#client.get({ include, ...this.#options });
-    try {
-      const config = await get(["keyState", "keyUse", "offered"]).catch((error) => {
-        // During an upgrade the gateway may be of the version before.
-        if (error.code !== "invalid-parameter") throw error;
-        return get(["keyState"]);
-      });
-      return { config, etag: this.#client.etag };
-    } catch (error) {
-      if (isAIConfigError(error) && error.code === "config-not-found") return NOTHING;
-      throw error;
-    }
+  #read() {
+    return readStored(this.#client, this.#options);
   }
 }
 

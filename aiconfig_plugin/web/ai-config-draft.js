@@ -71,7 +71,7 @@ export function isDirty(draft, saved) {
 }
 
 /** @param {DraftEntry} entry */
-function isEdited(entry) {
+export function isEdited(entry) {
   const { origin } = entry;
   return (
     !origin ||
@@ -102,13 +102,20 @@ export function rebase(draft, saved) {
   const lost = [];
   const find = finder(saved);
   for (const entry of draft.models) {
-    const before = keyStatus(entry);
-    const relied = before !== "unset" && /keep|carry/.test(keyOperation(entry));
+    const relied = reliesOnKey(entry);
     entry.origin = find(entry.origin);
     if (!entry.keyFrom?.apiKeyEncrypted) entry.keyFrom = find(entry.keyFrom);
     if (relied && keyStatus(entry) === "unset") lost.push(nameOf(entry));
   }
   return lost;
+}
+
+/**
+ * Return whether saving an entry keeps a stored key.
+ * @param {DraftEntry} entry
+ */
+export function reliesOnKey(entry) {
+  return keyStatus(entry) !== "unset" && /keep|carry/.test(keyOperation(entry));
 }
 
 /** @param {{provider: string, model: string, label?: string}} entry */

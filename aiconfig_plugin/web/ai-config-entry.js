@@ -5,7 +5,7 @@ import { Field, h, icon, iconButton, nameNodes } from "./ai-config-dom.js";
 import { nameOf } from "./ai-config-draft.js";
 import { keyOperation } from "./ai-config-key.js";
 import { KeyView, keyBadge, keyUseText } from "./ai-config-key-view.js";
-import { t } from "./ai-config-messages.js";
+import { t } from "./ai-config-language.js";
 import { operatorsPaid, refusedMember, suggestions } from "./ai-config-offer.js";
 
 /** @typedef {import("./ai-config-list.js").EntryList} EntryList */

@@ -3,7 +3,7 @@
 import { Field, button, h, isolate } from "./ai-config-dom.js";
 import { nameOf } from "./ai-config-draft.js";
 import { destinationOf, isKeyForOther, keyStatus, showsKeyField, typedKey } from "./ai-config-key.js";
-import { formatAgo, t } from "./ai-config-messages.js";
+import { formatAgo, t } from "./ai-config-language.js";
 import { sharedKey } from "./ai-config-offer.js";
 
 /** @typedef {import("./ai-config-list.js").EntryList} EntryList */

@@ -4,7 +4,7 @@ import { dragEntry } from "./ai-config-drag.js";
 import { MAX_MODELS, entryOf, nameOf, newEntry } from "./ai-config-draft.js";
 import { EntryView } from "./ai-config-entry.js";
 import { identity, keySources, keyStatus } from "./ai-config-key.js";
-import { formatNumber, t } from "./ai-config-messages.js";
+import { formatNumber, t } from "./ai-config-language.js";
 import { Undo } from "./ai-config-undo.js";
 
 /** @typedef {import("./ai-config-types.d.ts").Catalog} Catalog */

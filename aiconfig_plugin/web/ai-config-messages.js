@@ -1,10 +1,10 @@
-// All words of the page, in English, and how another language is chosen.
+// All words of the page, in English. How another language is added: ai-config-language.js.
 
 /** @typedef {import("./ai-config-types.d.ts").KeyStatus} KeyStatus */
 /** @typedef {import("./ai-config-notice.js").Operation} Operation */
 /** @typedef {import("./ai-config-types.d.ts").Outcome} Outcome */
 
-const en = {
+export const en = {
   // The form
   loading: "Loading your settings…",
   models: "Models",
@@ -184,13 +184,15 @@ const en = {
   // Changed elsewhere
   conflict: "Settings changed elsewhere",
   conflictText:
-    "Another tab or device saved these settings while you were editing. " +
-    "Nothing is lost. Choose which version to keep.",
+    "Another tab or device saved these settings while you were editing. Changes of different " +
+    "things are put together; choose where both changed the same.",
+  compare: "Compare",
+  merged: "Changes made elsewhere were kept as well",
+  changedElsewhere: "Changes made elsewhere are shown now",
   notDeleted: "Nothing was deleted.",
   showSaved: "Show saved version",
   deleteAnyway: "Delete anyway",
   mine: "Your version",
-  saveMine: "Save mine",
   theirs: "Saved version",
   useSaved: "Use saved version",
   showingSaved: "Showing the saved version",
@@ -198,83 +200,26 @@ const en = {
   backToMine: "Go back to mine",
   keyGone: "A key was removed elsewhere",
   keyGoneText: (/** @type {string} */ names) => `Enter it again or save without it: ${names}.`,
-  allDeleted: "All settings were deleted.",
-  noPrompt: "No system prompt",
-  promptOf: (/** @type {string} */ version) => `System prompt of ${version.toLowerCase()}`,
-  entryLine: (/** @type {string} */ type, /** @type {boolean} */ isPaid, /** @type {string} */ key) =>
-    ` (${type}), ${isPaid ? "paid" : "free"}, key ${key}`,
-  keyNew: "new",
-  keyRemoving: "will be removed",
+  /** @type {Record<import("./ai-config-types.d.ts").Clash["field"], string>} */
+  clash: {
+    isPaid: "Paid",
+    enabled: "In use",
+    baseUrl: "Endpoint",
+    options: "Options for calls",
+    key: "API key",
+    entry: "Entry",
+    prompt: "System prompt",
+    order: "Order of the models",
+    all: "All settings",
+  },
+  free: "Free",
+  on: "On",
+  off: "Off",
+  none: "None",
+  keyChange: { new: "New", copied: "Copied", removing: "Removed" },
+  entryRemoved: "Removed",
+  allKept: "Kept",
+  allDeleted: "Deleted",
 };
 
 /** @typedef {typeof en} Messages */
-
-/** The words in use, for all elements of a page. */
-export let t = en;
-/** The language of `t`. */
-export let language = "en";
-
-/** By language tag in lower case. @type {Record<string, Messages | (() => Promise<Messages>)>} */
-const tables = {
-  en,
-  de: async () => (await import("./ai-config-messages-de.js")).de,
-};
-
-/** Called when there are words of a further language. @type {Set<() => void>} */
-export const listeners = new Set();
-
-/**
- * Add a language, or replace the words of one. Words that are missing are English.
- *
- * @param {string} lang a language tag (BCP 47), for example `fr` or `pt-BR`
- * @param {Partial<Messages>} messages as `ai-config-messages.js` has them
- */
-export function addMessages(lang, messages) {
-  tables[lang.toLowerCase()] = { ...en, ...messages };
-  for (const changed of listeners) changed();
-}
-
-/**
- * Return the language to use where one is asked for: itself, without its region, or English.
- * @param {string} lang
- */
-export function bestLanguage(lang) {
-  const tag = lang.toLowerCase();
-  return [tag, tag.split("-")[0]].find((one) => Object.hasOwn(tables, one)) ?? "en";
-}
-
-let latest = "en";
-
-/**
- * Make `t` the words of a language. If they cannot be loaded, `t` stays what it is.
- * @param {string} lang one that `bestLanguage` has returned
- */
-export async function useLanguage(lang) {
-  const table = tables[(latest = lang)];
-  try {
-    const words = typeof table === "function" ? await table() : table;
-    if (lang !== latest) return;
-    t = tables[lang] = words;
-    language = lang;
-  } catch {
-    // Offline, for example; the page is of more use in another language than not at all.
-  }
-}
-
-/** @param {number} value */
-export function formatNumber(value) {
-  return value.toLocaleString(language);
-}
-
-const UNITS = /** @type {const} */ ([["year", 31_536_000], ["month", 2_592_000], ["day", 86_400], ["hour", 3600], ["minute", 60]]);
-
-/**
- * Say how long ago a time was, such as "2 hours ago" or "yesterday".
- * @param {string} time
- */
-export function formatAgo(time) {
-  const seconds = Math.max(0, (Date.now() - Date.parse(time)) / 1000);
-  const [unit, length] = UNITS.find(([, size]) => seconds >= size) ?? ["second", Infinity];
-  const format = new Intl.RelativeTimeFormat(language, { numeric: "auto" });
-  return format.format(-Math.floor(seconds / length), unit);
-}

@@ -2,7 +2,7 @@
 
 import { isAIConfigError } from "./ai-config-error.js";
 import { button, h } from "./ai-config-dom.js";
-import { t } from "./ai-config-messages.js";
+import { t } from "./ai-config-language.js";
 
 /**
  * @typedef {object} Notice

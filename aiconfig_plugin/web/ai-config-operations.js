@@ -3,11 +3,13 @@
 import { Connection } from "./ai-config-connection.js";
 import { isAIConfigError } from "./ai-config-error.js";
 import { logIn, renewToken } from "./ai-config-login.js";
-import { t } from "./ai-config-messages.js";
+import { t } from "./ai-config-language.js";
 import { describeFailure } from "./ai-config-notice.js";
+import { OwnerChanged } from "./ai-config-stored.js";
 
 /** @typedef {import("./ai-config-client.js").AIConfigClient} AIConfigClient */
 /** @typedef {import("./ai-config-notice.js").Operation} Operation */
+/** @typedef {import("./ai-config-stored.js").Stored} Stored */
 /** @typedef {import("./ai-config-types.d.ts").ModelEntry} ModelEntry */
 
 /**
@@ -109,6 +111,22 @@ export class Operations {
   }
 
   /**
+   * Return what is stored if it is not what is shown any more. Failures are of no interest: nobody
+   * has asked.
+   *
+   * @param {Stored} shown
+   * @throws {OwnerChanged}
+   */
+  async look(shown) {
+    const connection = this.#connection;
+    if (!connection || this.busy) return null;
+    const now = await connection.changed(shown).catch((error) => {
+      if (error instanceof OwnerChanged && connection === this.#connection) throw error;
+    });
+    return connection === this.#connection ? now : null;
+  }
+
+  /**
    * @template T
    * @param {Connection} connection
    * @param {(connection: Connection) => Promise<T>} work
@@ -119,12 +137,14 @@ export class Operations {
     try {
       if (login) {
         await logIn(ask, connection.signal, this.#page.waiting);
+        connection.renewed();
         if (connection === this.#connection) this.#page.waiting(null);
       }
       return await work(connection);
     } catch (error) {
       if (login || !isAIConfigError(error) || error.status !== 401) throw error;
       if (!(await renewToken(ask, connection.signal))) throw error;
+      connection.renewed();
       return work(connection);
     }
   }

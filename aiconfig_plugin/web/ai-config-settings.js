@@ -3,27 +3,20 @@
 //   const settings = document.querySelector("ai-config-settings");
 //   settings.client = new AIConfigClient({ baseURL: "/api/v1", getToken });
 //
-// Events (all bubble):
-//
-//   ai-config-unauthorized  A request was answered with 401. Pass detail.waitUntil a promise that
-//                           resolves to true once there is a new token; the request is then
-//                           repeated. If detail.interactive is true, the user has just clicked
-//                           "Log in again", so a window may be opened.
-//   ai-config-saved         detail.config is the stored configuration, null after a deletion.
-//   ai-config-error         An operation has failed; detail.error and detail.operation say which.
+// The events that it raises are in ai-config.d.ts.
 
 import { ConflictView } from "./ai-config-conflict.js";
-import { Conflict, NOTHING, OwnerChanged } from "./ai-config-connection.js";
 import * as drafts from "./ai-config-draft.js";
 import { isAIConfigError } from "./ai-config-error.js";
 import { EntryList } from "./ai-config-list.js";
-import { bestLanguage, listeners, t, useLanguage } from "./ai-config-messages.js";
+import { bestLanguage, listeners, t, useLanguage } from "./ai-config-language.js";
 import { describeFailure } from "./ai-config-notice.js";
 import { Operations } from "./ai-config-operations.js";
+import { Conflict, NOTHING, OwnerChanged } from "./ai-config-stored.js";
 import { SettingsView } from "./ai-config-view.js";
 import { showViolations } from "./ai-config-violations.js";
 
-/** @typedef {import("./ai-config-connection.js").Stored} Stored */
+/** @typedef {import("./ai-config-stored.js").Stored} Stored */
 /** @typedef {import("./ai-config-types.d.ts").Draft} Draft */
 /** @typedef {import("./ai-config-notice.js").Operation} Operation */
 /** @typedef {import("./ai-config-operations.js").Result} Result */
@@ -84,12 +77,14 @@ export class AIConfigSettings extends HTMLElement {
       this.client = client;
     }
     window.addEventListener("beforeunload", this.#beforeUnload);
+    document.addEventListener("visibilitychange", this.#look);
     listeners.add(this.#translate);
     this.#translate();
   }
 
   disconnectedCallback() {
     window.removeEventListener("beforeunload", this.#beforeUnload);
+    document.removeEventListener("visibilitychange", this.#look);
     listeners.delete(this.#translate);
   }
 
@@ -164,12 +159,13 @@ export class AIConfigSettings extends HTMLElement {
       this.#list.clearErrors();
       this.#view.prompt.setError("");
       const { needsKeys } = this.#list.undo;
-      const keys = needsKeys ? await connection.readKeys(this.#stored.etag) : null;
+      const keys = needsKeys ? await connection.readKeys(this.#stored.etag).catch(() => null) : null;
       const stored = await connection.save(this.#draft, this.#stored);
       return () => {
         this.#show(stored, drafts.draftOf(stored.config));
         this.#list.undo.saved(keys);
         this.#view.announce(t.saved);
+        if (stored.merged) this.#view.showNotice({ tone: "info", title: t.merged });
         this.#emit("ai-config-saved", { config: stored.config });
       };
     });
@@ -200,8 +196,8 @@ export class AIConfigSettings extends HTMLElement {
    */
   #fail(error, operation, again) {
     if (error instanceof Conflict) {
-      if (operation === "delete") this.#conflict.refuseDelete(this.#draft, error.stored);
-      else this.#conflict.ask(this.#draft, error.stored);
+      if (operation === "delete") this.#conflict.refuseDelete(error.stored);
+      else this.#conflict.ask(error.stored);
       return "conflict";
     }
     if (error instanceof OwnerChanged) this.#replaceOwner(error.stored);
@@ -231,6 +227,16 @@ export class AIConfigSettings extends HTMLElement {
     const notice = { title: t.otherUser, text: t.otherUserText };
     this.#view.showNotice({ tone: "warning", ...notice }, { scroll: true });
   }
+
+  /** The page is shown again: show what was changed elsewhere meanwhile. */
+  #look = async () => {
+    const before = this.#stored;
+    if (document.hidden || this.#view.phase !== "ready") return;
+    const now = await this.#operations.look(before).catch((error) => {
+      if (error instanceof OwnerChanged) this.#replaceOwner(error.stored);
+    });
+    if (now && !this.#operations.busy && this.#stored === before) this.#conflict.receive(now);
+  };
 
   /**
    * @param {Stored} stored

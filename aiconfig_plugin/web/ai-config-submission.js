@@ -3,7 +3,7 @@
 import { canonical, finder, membersOf } from "./ai-config-draft.js";
 import { AIConfigError } from "./ai-config-error.js";
 import { keyOperation, keyStatus, typedKey } from "./ai-config-key.js";
-import { t } from "./ai-config-messages.js";
+import { t } from "./ai-config-language.js";
 import { parseOptions } from "./ai-config-options.js";
 import { MAX_API_KEY_BYTES } from "./ai-config-seal.js";
 

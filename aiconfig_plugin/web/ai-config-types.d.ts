@@ -174,6 +174,31 @@ export type KeyStatus = KeyState | "moved" | "copied";
  */
 export type KeyOperation = "seal" | "remove" | "keep" | "carry" | "ask";
 
+// Changes elsewhere
+
+export type Side = "mine" | "theirs";
+
+/**
+ * Two changes of the same thing, and what each side made of it: the value of a field; an entry, null
+ * if it was removed; the names in their order; of a key what was done here, and its state elsewhere.
+ */
+export interface Clash {
+  /** The same in each merge of the same versions. */
+  id: string;
+  field: "isPaid" | "enabled" | "baseUrl" | "options" | "key" | "entry" | "prompt" | "order" | "all";
+  /** What it is about, unless that is all entries or the prompt. */
+  entry?: DraftEntry;
+  mine: unknown;
+  theirs: unknown;
+}
+
+export interface Merged {
+  draft: Draft;
+  clashes: Clash[];
+  /** Names of entries that relied on a stored key that is gone. */
+  lost: string[];
+}
+
 export interface Submission {
   body: AIConfig;
   /** Of each entry, after the body has been stored. */

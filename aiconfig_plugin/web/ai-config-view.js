@@ -2,7 +2,7 @@
 
 import { Field, button, h, icon } from "./ai-config-dom.js";
 import { MAX_PROMPT, codePoints } from "./ai-config-draft.js";
-import { formatNumber, language, t } from "./ai-config-messages.js";
+import { formatNumber, language, t } from "./ai-config-language.js";
 import { renderNotice } from "./ai-config-notice.js";
 
 /** @typedef {import("./ai-config-notice.js").Notice} Notice */

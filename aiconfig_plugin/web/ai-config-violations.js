@@ -1,6 +1,6 @@
 // Show what the server does not accept (422) at the fields of the form.
 
-import { t } from "./ai-config-messages.js";
+import { t } from "./ai-config-language.js";
 
 /** @typedef {import("./ai-config-dom.js").Field} Field */
 /** @typedef {import("./ai-config-types.d.ts").Violation} Violation */

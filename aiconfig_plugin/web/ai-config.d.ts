@@ -121,7 +121,12 @@ export class AIConfigSettings extends HTMLElement {
   save(): Promise<Result>;
 }
 
+/** All of them bubble. */
 export interface AIConfigEventMap {
+  /**
+   * A request was answered with 401. It is repeated if the promise that is passed to
+   * `detail.waitUntil` resolves to true: there is a new token.
+   */
   "ai-config-unauthorized": CustomEvent<TokenRequest>;
   /** `config` is the stored configuration, null after a deletion. */
   "ai-config-saved": CustomEvent<{ config: AIConfig | null }>;

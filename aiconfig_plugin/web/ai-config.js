@@ -1,7 +1,7 @@
 // The client and the element, in one module: a page that imports this one gets all of one version.
 
 export * from "./ai-config-client.js";
-export { addMessages } from "./ai-config-messages.js";
+export { addMessages } from "./ai-config-language.js";
 export { AIConfigSettings } from "./ai-config-settings.js";
 
 // All at once, so that the browser does not find them one after the other.
@@ -18,11 +18,14 @@ import "./ai-config-key-view.js";
 import "./ai-config-key.js";
 import "./ai-config-list.js";
 import "./ai-config-login.js";
+import "./ai-config-merge.js";
+import "./ai-config-messages.js";
 import "./ai-config-notice.js";
 import "./ai-config-operations.js";
 import "./ai-config-offer.js";
 import "./ai-config-options.js";
 import "./ai-config-seal.js";
+import "./ai-config-stored.js";
 import "./ai-config-submission.js";
 import "./ai-config-undo.js";
 import "./ai-config-view.js";

@@ -139,7 +139,8 @@ def test_one_save_at_a_time_also_while_the_token_is_renewed(edited: ElementPage)
     assert edited.page.locator("ai-config-settings [aria-busy=true]").count() == 1
     edited.run("() => renew()")
     assert edited.run("() => Promise.all(saves)") == ["done", "busy"]
-    assert len(edited.requests("PUT")) == 1
+    tokens = [request["token"] for request in edited.requests("PUT")]
+    assert tokens == ["token-a", "token-new"]
     assert edited.run("() => events").count("ai-config-unauthorized") == 1
 
 
@@ -173,3 +174,91 @@ def test_a_log_in_that_fails_says_why(edited: ElementPage) -> None:
     edited.button("Save changes").click()
     edited.button("Log in again").click()
     expect(edited.alert).to_contain_text("The window was blocked.")
+
+
+def test_a_save_is_one_request(edited: ElementPage) -> None:
+    before = len(edited.run("() => server.log"))
+    edited.save()
+    assert [r["method"] for r in edited.run("() => server.log")[before:]] == ["PUT"]
+
+
+def test_a_key_is_sealed_by_the_document_that_is_known(edited: ElementPage) -> None:
+    edited.open()
+    edited.button("Replace the key of OpenAI · gpt-4").click()
+    edited.fill(API_key=KEY)
+    before = len(edited.run("() => server.log"))
+    edited.save()
+    assert [r["method"] for r in edited.run("() => server.log")[before:]] == ["PUT"]
+
+
+@pytest.mark.parametrize("bobs", ["Bob's prompt", None])
+def test_a_token_that_has_become_another_users_changes_nothing(
+    edited: ElementPage, bobs: str | None
+) -> None:
+    """The host gives another user's token without a word."""
+    if bobs:
+        edited.store(GPT, prompt=bobs, user="bob")
+    edited.run("() => { server.token = 'token-b'; }")
+    edited.button("Save changes").click()
+    expect(edited.alert).to_contain_text("You are logged in as another user")
+    expect(edited.prompt).to_have_value(bobs or "")
+    stored = edited.run("() => server.stored")
+    assert stored["alice"]["system_prompt"] == "Be brief."
+    assert stored.get("bob", {}).get("system_prompt") == bobs
+
+
+def test_a_first_write_confirms_the_user(element: ElementPage) -> None:
+    element.connect()
+    element.prompt.fill("Alice's prompt")
+    element.run("() => { server.token = 'token-b'; }")
+    element.button("Save changes").click()
+    expect(element.alert).to_contain_text("You are logged in as another user")
+    assert element.requests("POST") == []
+
+
+def look_again(element: ElementPage) -> None:
+    element.run("() => { document.dispatchEvent(new Event('visibilitychange')); }")
+
+
+def test_a_tab_that_is_shown_again_shows_what_was_changed(element: ElementPage) -> None:
+    element.store(GPT, prompt="Be brief.")
+    element.connect()
+    element.store({**GPT, "isPaid": True}, prompt="From elsewhere.")
+    look_again(element)
+    expect(element.prompt).to_have_value("From elsewhere.")
+    expect(element.open().get_by_label("Paid", exact=True)).to_be_checked()
+    expect(element.alert).to_contain_text("Changes made elsewhere are shown now")
+    saved_state(element).to_be_visible()
+
+
+def test_a_tab_that_is_shown_again_keeps_what_was_typed(edited: ElementPage) -> None:
+    edited.store({**GPT, "key": "stored", "isPaid": True}, prompt="Be brief.")
+    look_again(edited)
+    expect(edited.open().get_by_label("Paid", exact=True)).to_be_checked()
+    expect(edited.prompt).to_have_value("Be verbose.")
+    edited.save()
+    assert edited.run("() => server.stored.alice.models[0].isPaid")
+
+
+def test_a_tab_that_is_shown_again_offers_to_compare(edited: ElementPage) -> None:
+    edited.store({**GPT, "key": "stored"}, prompt="From elsewhere.")
+    look_again(edited)
+    expect(edited.prompt).to_have_value("Be verbose.")
+    edited.button("Compare").click()
+    expect(edited.page.locator(".version").nth(1)).to_contain_text("From elsewhere.")
+
+
+def test_a_tab_that_is_shown_again_says_nothing_of_failures(edited: ElementPage) -> None:
+    edited.run("() => { server.intercept = () => { throw new TypeError('offline'); }; }")
+    before = len(edited.requests("GET"))
+    look_again(edited)
+    edited.page.wait_for_function("(before) => server.log.length > before", arg=before)
+    expect(edited.alert).to_be_empty()
+    assert edited.run("() => events") == []
+
+
+def test_a_tab_that_is_shown_again_to_another_user(edited: ElementPage) -> None:
+    edited.run("() => { server.token = 'token-b'; }")
+    look_again(edited)
+    expect(edited.alert).to_contain_text("You are logged in as another user")
+    expect(edited.prompt).to_have_value("")

@@ -92,7 +92,7 @@ def test_nothing_changed_is_believed_without_reading(edited: ElementPage) -> Non
     before = len(edited.requests("GET"))
     edited.button("Save changes").click()
     expect(edited.alert).to_contain_text("Nothing was saved")
-    assert [r["path"].split("/")[-1] for r in edited.requests("GET")[before:]] == ["encryption-key"]
+    assert len(edited.requests("GET")) == before
 
 
 def test_a_first_write_that_is_lost_blames_nobody(element: ElementPage) -> None:

@@ -89,11 +89,11 @@ def test_names_do_not_change_the_direction_of_what_is_around_them(element: Eleme
     element.connect()
     parts = element.entry().get_by_role("heading").locator("bdi").all_text_contents()
     assert parts == ["OpenAI", f"gpt{RLO}4"]
-    element.prompt.fill("Be verbose.")
-    element.store({**GPT, "provider": f"Open{RLO}AI"}, prompt="From elsewhere.")
+    element.open().get_by_label("Paid", exact=True).check()
+    element.store(prompt="From elsewhere.")
     element.button("Save changes").click()
-    theirs = element.page.locator(".version").nth(1).locator("li bdi")
-    expect(theirs).to_have_text(f"Open{RLO}AI · gpt-4")
+    expect(element.page.locator("legend bdi").nth(1)).to_have_text(f"gpt{RLO}4")
+    expect(element.page.locator(".version").nth(0).locator("bdi")).to_have_count(2)
 
 
 def test_forced_colours_tell_what_is_disabled(element: ElementPage) -> None:

@@ -11,7 +11,7 @@ from tests.browser.helpers import GPT, ElementPage, delete
 from tests.browser.node import RunScript
 
 SHAPES = """
-const { t } = await load("messages");
+const { t } = await load("language");
 const { de } = await load("messages-de");
 const shape = (table) => Object.fromEntries(Object.entries(table).map(([name, value]) => [
   name,
@@ -32,7 +32,7 @@ def test_german_has_every_word_that_english_has(node: RunScript) -> None:
 
 
 LANGUAGES = """
-const messages = await load("messages");
+const messages = await load("language");
 messages.addMessages("PT-BR", { save: "Salvar" });
 const best = given.tags.map(messages.bestLanguage);
 await messages.useLanguage("pt-br");
@@ -94,7 +94,7 @@ def test_a_language_can_be_added_after_the_element_is_shown(element: ElementPage
 
 
 MARK = """async () => {
-  const { t, addMessages } = await import("./ai-config-messages.js");
+  const { t, addMessages } = await import("./ai-config-language.js");
   const mark = (value) => {
     if (typeof value === "string") return value && `⟦${value}⟧`;
     if (typeof value === "function") return (...given) => `⟦${value(...given)}⟧`;
@@ -104,7 +104,7 @@ MARK = """async () => {
   settings.lang = "qaa";
 }"""
 
-UNMARKED = """() => {
+UNMARKED = r"""() => {
   const found = [];
   const walker = document.createTreeWalker(settings.shadowRoot, NodeFilter.SHOW_TEXT);
   while (walker.nextNode()) found.push(walker.currentNode.data);
@@ -113,13 +113,14 @@ UNMARKED = """() => {
       if (one.hasAttribute(name)) found.push(one.getAttribute(name));
     }
   }
-  return found.map((text) => text.trim()).filter((text) => text && !/^⟦.*⟧$/su.test(text));
+  return found.map((text) => text.replace(/⟦[^⟧]*⟧/gu, "").replace(/^\P{L}+|\P{L}+$/gu, ""));
 }"""
 
 
 def unmarked(element: ElementPage) -> set[str]:
-    names = {"OpenAI", "gpt-4", "·", "OpenAI · gpt-4", "1"}
-    return set(element.run(UNMARKED)) - names - {"Be verbose.", "Be brief."}
+    """Words that are not in the table; what the user has entered aside."""
+    users = {"OpenAI", "gpt", "OpenAI · gpt", "chat", "Be verbose", "From elsewhere", ""}
+    return set(element.run(UNMARKED)) - users
 
 
 STATES: dict[str, Any] = {
@@ -139,7 +140,8 @@ def refuse(element: ElementPage, problem: str) -> None:
 
 
 def conflict(element: ElementPage) -> None:
-    element.store(GPT, prompt="Be brief.")
+    element.store(prompt="From elsewhere.")
+    element.entry().get_by_role("switch").check()
     element.button("⟦Save changes⟧").click()
     element.page.locator(".conflict").wait_for()
 
