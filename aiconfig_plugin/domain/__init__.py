@@ -33,7 +33,6 @@ from aiconfig_plugin.domain.model import (
     Owner,
     Principal,
     ResolvedModel,
-    SecretStr,
     StoredKey,
     Submission,
     SubmittedEntry,
@@ -57,6 +56,7 @@ from aiconfig_plugin.domain.rotation import (
     unreadable_keys,
     verify_keyring,
 )
+from aiconfig_plugin.domain.secret import SecretStr
 from aiconfig_plugin.domain.service import AIConfigService
 from aiconfig_plugin.domain.verification import (
     VERIFICATION_TIMEOUT,

@@ -13,8 +13,8 @@ from aiconfig_plugin.domain.model import (
     KeyState,
     Model,
     ModelEntry,
-    SecretStr,
 )
+from aiconfig_plugin.domain.secret import SecretStr
 
 EntryOutcome: TypeAlias = Literal[
     "chosen",

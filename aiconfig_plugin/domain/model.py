@@ -11,6 +11,7 @@ from functools import lru_cache
 from hashlib import sha256
 from typing import Any, Final, Literal, TypeAlias, TypeVar
 
+from aiconfig_plugin.domain.secret import SecretStr
 from aiconfig_plugin.errors import KeyRequired, Violation
 
 Identity: TypeAlias = "tuple[str, str, str, str | None]"
@@ -147,8 +148,13 @@ class Model:
     @property
     def members(self) -> dict[str, Any]:
         """The members of the JSON that were given, by their names there."""
-        required = {"provider": self.provider, "type": self.type, "model": self.model}
-        return {**required, "isPaid": self.is_paid, **self.optional_members}
+        return {
+            "provider": self.provider,
+            "type": self.type,
+            "model": self.model,
+            "isPaid": self.is_paid,
+            **self.optional_members,
+        }
 
     @classmethod
     def of(cls: _Class[_M], members: Mapping[str, Any], origin: str | None, **own: Any) -> _M:
@@ -211,30 +217,6 @@ class AIConfig:
         if violations:
             raise KeyRequired(_FOR_ANOTHER_ORIGIN, violations)
         return AIConfig(tuple(models), self.system_prompt, self.revision)
-
-
-class SecretStr:
-    """A string that has to be asked for: ``repr``, ``str`` and logging show none of it.
-
-    It cannot be pickled, so it does not end up in a cache or a queue by accident.
-    """
-
-    __slots__ = ("_value",)
-
-    def __init__(self, value: str) -> None:
-        self._value = value
-
-    def get_secret_value(self) -> str:
-        return self._value
-
-    def __repr__(self) -> str:
-        return "SecretStr('**********')"
-
-    def __str__(self) -> str:
-        return "**********"
-
-    def __reduce__(self) -> str:
-        raise TypeError("a secret cannot be pickled or copied")
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,9 @@ from aiconfig_plugin.domain.model import (
     Owner,
     Principal,
     ResolvedModel,
-    SecretStr,
     StoredKey,
 )
+from aiconfig_plugin.domain.secret import SecretStr
 
 if TYPE_CHECKING:
     from tornado.httputil import HTTPServerRequest

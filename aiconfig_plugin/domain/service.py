@@ -23,10 +23,10 @@ from aiconfig_plugin.domain.model import (
     ModelEntry,
     Owner,
     ResolvedModel,
-    SecretStr,
     Submission,
 )
 from aiconfig_plugin.domain.ports import KeyVault, Repository
+from aiconfig_plugin.domain.secret import SecretStr
 from aiconfig_plugin.errors import (
     ConfigNotFound,
     KeyRequired,

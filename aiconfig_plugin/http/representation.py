@@ -41,7 +41,10 @@ def represent(config: AIConfig, include: Include) -> dict[str, Any]:
 
 
 def represent_entry(entry: ModelEntry, include: Include) -> dict[str, Any]:
-    return {**entry.members, **{name: value_of(entry) for name, value_of in include.items()}}
+    members = entry.members
+    for name, value_of in include.items():
+        members[name] = value_of(entry)
+    return members
 
 
 def represent_use(use: KeyUse | None) -> dict[str, str | None] | None:

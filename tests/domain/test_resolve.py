@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from aiconfig_plugin import AIConfigPlugin, Settings
-from aiconfig_plugin.domain.model import Owner, ResolvedModel, SecretStr
+from aiconfig_plugin.domain.model import Owner, ResolvedModel
+from aiconfig_plugin.domain.secret import SecretStr
 from aiconfig_plugin.errors import (
     ConfigNotFound,
     KeyUnreadable,
@@ -27,6 +28,7 @@ from tests.support.builders import (
     ALICE,
     API_KEY,
     ISSUER,
+    MODELS,
     PROMPT,
     RUN,
     drop,
@@ -37,14 +39,6 @@ from tests.support.builders import (
     turn,
 )
 from tests.support.gateway import entry
-
-MODELS = [
-    entry("gpt-4", key="key 0"),
-    entry("ada", type="embedding", key="key 1"),
-    entry("gpt-4", provider="Azure", paid=False, key="key 2"),
-    entry("gpt-4o", key="key 3"),
-    entry("llama3", provider="Ollama", paid=False),
-]
 
 
 @asynccontextmanager

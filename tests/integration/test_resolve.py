@@ -7,43 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from motor.motor_asyncio import AsyncIOMotorClient
 
-from aiconfig_plugin.errors import (
-    ConfigNotFound,
-    KeyUnreadable,
-)
-from tests.support.builders import (
-    ALICE,
-    API_KEY,
-    BOB,
-    RUN,
-    started,
-    submission,
-)
-from tests.support.commands import CommandRecorder
+from aiconfig_plugin.errors import ConfigNotFound, KeyUnreadable
+from tests.support.builders import ALICE, API_KEY, BOB, MODELS, RUN, started, submission
+from tests.support.commands import recorded
 from tests.support.gateway import entry
-
-MODELS = [
-    entry("gpt-4", key="key 0"),
-    entry("ada", type="embedding", key="key 1"),
-    entry("gpt-4", provider="Azure", paid=False, key="key 2"),
-    entry("gpt-4o", key="key 3"),
-    entry("llama3", provider="Ollama", paid=False),
-]
-
 
 # What it costs
 
 
 @RUN
 async def test_it_asks_the_store_once(keyring: Path, mongod: Any, database_name: str) -> None:
-    commands = CommandRecorder()
-    client: AsyncIOMotorClient[dict[str, Any]] = AsyncIOMotorClient(
-        mongod.uri, event_listeners=[commands]
-    )
-    try:
-        async with started(keyring, database=client[database_name]) as plugin:
+    with recorded(mongod.uri, database_name) as (database, commands):
+        async with started(keyring, database=database) as plugin:
             await plugin._service.create(ALICE, submission(*MODELS))
             for filters in ({}, {"provider": "Ollama"}, {"model": "gpt-4o"}):
                 commands.clear()
@@ -53,8 +29,6 @@ async def test_it_asks_the_store_once(keyring: Path, mongod: Any, database_name:
             with pytest.raises(ConfigNotFound):
                 await plugin.resolve("bob")
             assert commands.names == ["find"]
-    finally:
-        client.close()
 
 
 @RUN

@@ -8,14 +8,13 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo import MongoClient
 from tornado.httpclient import HTTPResponse
 
 from aiconfig_plugin import Principal, ResolvedModel
 from aiconfig_plugin.store.key_use import COLLECTION
 from tests.support.builders import ISSUER, RUN, drop, turn
-from tests.support.commands import CommandRecorder
+from tests.support.commands import recorded
 from tests.support.gateway import API, BOTH, OPAQUE, READ, Gateway, User, body, entry, problem
 from tests.support.providers import GOOD, NO_QUOTA, providers
 
@@ -317,12 +316,8 @@ async def test_deleting_a_configuration_deletes_it(
 async def test_only_who_asks_for_it_reads_it(
     make_gateway: MakeGateway, mongod: Any, database_name: str
 ) -> None:
-    commands = CommandRecorder()
-    client: AsyncIOMotorClient[dict[str, Any]] = AsyncIOMotorClient(
-        mongod.uri, event_listeners=[commands]
-    )
-    try:
-        gateway = await make_gateway(database=client[database_name])
+    with recorded(mongod.uri, database_name) as (database, commands):
+        gateway = await make_gateway(database=database)
         alice = gateway.user("alice")
         await alice.create(body(await sealed(alice)))
         for include, asked in ((None, 1), ("keyState,apiKeyEncrypted", 1), ("keyUse", 2)):
@@ -334,5 +329,4 @@ async def test_only_who_asks_for_it_reads_it(
         assert commands.names == ["find"]
         await gateway.plugin._key_use.flush()
         assert commands.names == ["find", "update"]
-    finally:
-        client.close()
+        await gateway.plugin.close()

@@ -26,6 +26,14 @@ ALICE, BOB = Owner(ISSUER, "alice"), Owner(ISSUER, "bob")
 OPENAI = Destination("OpenAI")
 API_KEY = "sk-live-9f3kd83jd0s7eu2hqp"
 PROMPT = "You are a careful pirate."
+MODELS = [
+    entry("gpt-4", key="key 0"),
+    entry("ada", type="embedding", key="key 1"),
+    entry("gpt-4", provider="Azure", paid=False, key="key 2"),
+    entry("gpt-4o", key="key 3"),
+    entry("llama3", provider="Ollama", paid=False),
+]
+"""Entries to choose from: two providers have one model, and one entry has no key."""
 
 RUN = pytest.mark.gen_test(timeout=60)
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo.monitoring import (
     CommandFailedEvent,
     CommandListener,
@@ -43,3 +46,14 @@ class CommandRecorder(CommandListener):
 
     def clear(self) -> None:
         self.started_events.clear()
+
+
+@contextmanager
+def recorded(uri: str, name: str) -> Iterator[tuple[Any, CommandRecorder]]:
+    """A database of a host with Motor, and what is sent to it."""
+    commands = CommandRecorder()
+    client: AsyncIOMotorClient[dict[str, Any]] = AsyncIOMotorClient(uri, event_listeners=[commands])
+    try:
+        yield client[name], commands
+    finally:
+        client.close()
