@@ -263,9 +263,9 @@ class AIConfigPlugin:
     async def reload(self) -> None:
         """Read the files of the settings again at once, as happens every 10 seconds.
 
-        They are the keyring, the catalogue, the shared keys and the credentials for the
-        authorization server. One that cannot be used is logged,
-        and what was read before stays in use.
+        They are the keyring, the catalogue, the shared keys, and the credentials and certificates
+        for the authorization server. What cannot be used is logged, and what was read before stays
+        in use. To be called after :meth:`start`.
         """
         await self._reloader.reload()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,10 +12,12 @@ from typing import Any
 import pytest
 
 from aiconfig_plugin import AIConfigPlugin, Settings, kms
+from aiconfig_plugin.composition.reloading import RELOAD_INTERVAL
 from aiconfig_plugin.domain import AIConfig, ModelEntry
 from aiconfig_plugin.errors import ConfigurationError, KeyUnreadable, ModelNotConfigured
 from aiconfig_plugin.keys.keyring import load_keyring
 from aiconfig_plugin.keys.keyring_file import add_keys, create_keyring, promote_keys, wrap_keyring
+from aiconfig_plugin.keys.vault import Vault
 from aiconfig_plugin.testing import InMemoryRepository
 from tests.support.builders import ALICE, ISSUER, accept, drop, new_vault, nobody, turn
 from tests.support.key_management import OpenBao
@@ -180,6 +183,19 @@ async def test_keys_are_promoted_by_the_file_alone(keyring: Path) -> None:
         promote_keys(keyring)
         await plugin.reload()
         assert plugin._vault.primary == storage
+
+
+async def test_files_are_read_again_at_intervals_from_the_start_to_the_end(
+    keyring: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert RELOAD_INTERVAL == 10
+    monkeypatch.setattr("aiconfig_plugin.composition.reloading.RELOAD_INTERVAL", 0)
+    replaced = asyncio.Event()
+    monkeypatch.setattr(Vault, "replace", lambda *_: replaced.set())
+    async with running(keyring):
+        add_keys(keyring)
+        await replaced.wait()
+    assert len(asyncio.all_tasks()) == 1
 
 
 # A command
