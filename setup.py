@@ -34,6 +34,8 @@ FAST_VALIDATION = (
     "platform_python_implementation == 'CPython' and "
     "platform_machine in 'x86_64 aarch64 arm64 AMD64'"
 )
+# Hosts that tests/hosts/ runs the adapters in, in a virtual environment of its own.
+HOSTS = ["bokeh>=3.7", "jupyter_server>=2.14", "jupyterhub>=5.2", "panel>=1.6"]
 TEST = [
     *CATALOG,
     *DEMO,
@@ -170,6 +172,7 @@ setup(
         "metrics": METRICS,
         "speed": SPEED,
         "test": TEST,
+        "hosts": HOSTS,
         "lint": LINT,
         "docs": DOCS,
         "dev": [*TEST, *LINT, *DOCS, "pre-commit>=3.5", "tox>=4.11"],

@@ -46,3 +46,8 @@ __all__ = [
     "Settings",
     "StorageUnavailable",
 ]
+
+
+def _jupyter_server_extension_points() -> list[dict[str, str]]:
+    """What ``jupyter server extension enable aiconfig_plugin`` enables."""
+    return [{"module": "aiconfig_plugin.hosts.jupyter_server"}]

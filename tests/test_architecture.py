@@ -39,6 +39,7 @@ MAY_IMPORT: Mapping[str, Set[str]] = {
     "lifecycle": frozenset({"errors"}),
     "plugin": BELOW | ADAPTERS | {"domain", "composition", "lifecycle"},
     "__init__": BELOW | {"domain", "plugin"},
+    "hosts": frozenset({"settings", "__init__"}),
     "demo": BELOW | {"domain", "keys", "plugin", "__init__"},
     "cli": BELOW | ADAPTERS | {"domain", "composition", "plugin", "__init__", "client", "demo"},
     "__main__": frozenset({"cli"}),
@@ -46,6 +47,7 @@ MAY_IMPORT: Mapping[str, Set[str]] = {
 
 # Who knows a library. What is not named here may be imported anywhere but in PLAIN.
 KNOWN_BY: Mapping[str, Set[str]] = {
+    **dict.fromkeys(("bokeh", "jupyter_server", "jupyterhub", "traitlets"), frozenset({"hosts"})),
     "authlib": frozenset({"access", "demo"}),
     "boto3": frozenset({"kms"}),
     "botocore": frozenset({"kms"}),

@@ -42,7 +42,7 @@ class BaseHandler(ResponseHandler):
 
     def initialize(self, config: HTTPConfig, route: Route) -> None:
         super().initialize()
-        self.config = config
+        self.aiconfig = config
         self.route = route
         self.operation = route.methods.get(self.request.method or "")
         self._body: BodyReader | None = None
@@ -82,13 +82,13 @@ class BaseHandler(ResponseHandler):
             await prepared
         if self._finished:  # by the host
             return
-        if self.request.method == "OPTIONS" and self.config.cors_origins:
+        if self.request.method == "OPTIONS" and self.aiconfig.cors_origins:
             self._answer_preflight()
             return
         if self.operation is None:
             raise MethodNotAllowed()
         if self.operation.access is not Access.PUBLIC:
-            await self.config.ensure_started()
+            await self.aiconfig.ensure_started()
             await self._authorize(self.operation)
         self._expect_body(self.operation)
         self._admitted = True
@@ -99,13 +99,13 @@ class BaseHandler(ResponseHandler):
         if "Transfer-Encoding" not in self.request.headers and length in ("", "0"):
             return None
         announced = int(length[:20]) if length.isdecimal() else None
-        return BodyReader(self.config.bodies, announced, **how)
+        return BodyReader(self.aiconfig.bodies, announced, **how)
 
     def _expect_body(self, operation: Operation) -> None:
         """Refuse what the headers alone tell of a body, and be ready to receive it."""
         self._body = self._announced_body(keep=operation.reads_body)
         if operation.reads_body:
-            self._body = self._body or BodyReader(self.config.bodies, 0)
+            self._body = self._body or BodyReader(self.aiconfig.bodies, 0)
             require_media_type(self.request.headers, operation.media_type)
         if self._body is not None:
             self._body.check_announced()
@@ -113,15 +113,15 @@ class BaseHandler(ResponseHandler):
     def _answer_preflight(self) -> None:
         """Answer a CORS preflight, which carries no token and reaches nothing behind."""
         self.set_status(204)
-        origin, origins = self.request.headers.get("Origin"), self.config.cors_origins
+        origin, origins = self.request.headers.get("Origin"), self.aiconfig.cors_origins
         for name, value in preflight_headers(origin, origins, list(self.route.methods)).items():
             self.set_header(name, value)
         self.finish()
 
     async def _authorize(self, operation: Operation) -> None:
-        scope = self.config.scopes[operation.access]
+        scope = self.aiconfig.scopes[operation.access]
         try:
-            principal = await self.config.identify(self)
+            principal = await self.aiconfig.identify(self)
         except HTTPError as err:
             raise of_host(err, scope) from err
         owner = Owner(principal.issuer, principal.subject) if principal.subject else None

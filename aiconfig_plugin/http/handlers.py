@@ -37,7 +37,7 @@ class _BodyHandler(BaseHandler):
         plain = body.isascii() and b"\\u" not in body
         if len(body) <= (MAX_PARSED_ON_THE_LOOP if plain else MAX_UNICODE_PARSED_ON_THE_LOOP):
             return parse(body)
-        async with self.config.parsing:
+        async with self.aiconfig.parsing:
             return await asyncio.to_thread(parse, body)
 
 
@@ -55,7 +55,9 @@ class _ConfigHandler(_BodyHandler):
 class CreateHandler(_ConfigHandler):
     async def post(self) -> None:
         submission = await self.read_parsed(parse_submission)
-        config = await self.config.service.create(self.owner, submission, client_id=self.client_id)
+        config = await self.aiconfig.service.create(
+            self.owner, submission, client_id=self.client_id
+        )
         self.set_status(201)
         # Relative, so that it holds behind whatever changes the beginning of the path.
         self.set_header("Location", f"..{READ_PATH}")
@@ -65,7 +67,7 @@ class CreateHandler(_ConfigHandler):
 class ReadHandler(_ConfigHandler):
     async def get(self) -> None:
         names = self._included()
-        config = await self.config.service.read(
+        config = await self.aiconfig.service.read(
             self.owner, with_keys="apiKeyEncrypted" in names, client_id=self.client_id
         )
         if if_none_match(self.request.headers.get("If-None-Match"), config.revision):
@@ -87,7 +89,7 @@ class ReadHandler(_ConfigHandler):
         return names
 
     async def _include(self, names: Collection[str], config: AIConfig) -> Include:
-        service = self.config.service
+        service = self.aiconfig.service
         uses = await service.key_use(self.owner, config) if "keyUse" in names else {}
         return {name: INCLUDES[name](service, uses) for name in INCLUDES if name in names}
 
@@ -95,7 +97,7 @@ class ReadHandler(_ConfigHandler):
 class UpdateHandler(_ConfigHandler):
     async def put(self) -> None:
         submission = await self.read_parsed(parse_submission)
-        config = await self.config.service.update(
+        config = await self.aiconfig.service.update(
             self.owner,
             submission,
             if_match=if_match(self.request.headers.get("If-Match")),
@@ -107,7 +109,7 @@ class UpdateHandler(_ConfigHandler):
 class VerifyHandler(_BodyHandler):
     async def post(self) -> None:
         identity = await self.read_parsed(parse_verification)
-        verification = await self.config.verification.verify(
+        verification = await self.aiconfig.verification.verify(
             self.owner, identity, client_id=self.client_id
         )
         self.write_json(asdict(verification))
@@ -115,7 +117,7 @@ class VerifyHandler(_BodyHandler):
 
 class DeleteHandler(BaseHandler):
     async def delete(self) -> None:
-        await self.config.service.delete(
+        await self.aiconfig.service.delete(
             self.owner,
             if_match=if_match(self.request.headers.get("If-Match")),
             client_id=self.client_id,
@@ -125,14 +127,14 @@ class DeleteHandler(BaseHandler):
 
 class CatalogHandler(BaseHandler):
     async def get(self) -> None:
-        self.write_json(represent_catalog(self.config.service.policy))
+        self.write_json(represent_catalog(self.aiconfig.service.policy))
 
     head = get
 
 
 class ResolutionHandler(BaseHandler):
     async def get(self) -> None:
-        service = self.config.service
+        service = self.aiconfig.service
         decision = await service.decide(self.owner, Filters(**self._filters()))
         self.write_json(represent_decision(decision, service.policy.catalog))
 
@@ -148,6 +150,6 @@ class ResolutionHandler(BaseHandler):
 
 class EncryptionKeyHandler(BaseHandler):
     async def get(self) -> None:
-        self.write_json(self.config.service.recipient(self.owner))
+        self.write_json(self.aiconfig.service.recipient(self.owner))
 
     head = get

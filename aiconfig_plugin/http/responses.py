@@ -23,9 +23,12 @@ to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 class ResponseHandler(RequestHandler):
-    """A mixin: a host's handler may come behind it, and its headers are kept."""
+    """A mixin: a host's handler may come behind it, and its headers are kept.
 
-    config: HTTPConfig
+    Its attributes have names that hosts do not use: Jupyter's handlers have a ``config``.
+    """
+
+    aiconfig: HTTPConfig
     route: Route
     operation: Operation | None
     _content_type: str | None = None
@@ -36,11 +39,11 @@ class ResponseHandler(RequestHandler):
         self.set_header("Cache-Control", "no-store")
         self.set_header("X-Content-Type-Options", "nosniff")
         self._add_vary("Authorization")
-        if hasattr(self, "config"):  # Tornado calls this once before ``initialize``.
+        if hasattr(self, "aiconfig"):  # Tornado calls this once before ``initialize``.
             self._set_cors_headers()
 
     def _set_cors_headers(self) -> None:
-        origins = self.config.cors_origins
+        origins = self.aiconfig.cors_origins
         if not origins:
             return
         self._add_vary("Origin")
@@ -72,7 +75,7 @@ class ResponseHandler(RequestHandler):
     def _problem(self, error: BaseException | None) -> Problem:
         return problem(
             error,
-            schemes=self.config.schemes,
+            schemes=self.aiconfig.schemes,
             authorization=self.request.headers.get("Authorization", ""),
             allow=self.route.methods,
             writes=self.operation is not None and self.operation.access is Access.WRITE,

@@ -115,7 +115,8 @@ BOOLEAN = Check(
 # RFC 6749 section 3.3.
 SCOPE = _matches(r"[\x21\x23-\x5b\x5d-\x7e]*", "must be one scope token, or empty")
 PATH = _matches(
-    r"(/[A-Za-z0-9._~-]+)*", "must be path segments such as /api/v1, without a slash at the end"
+    r"(/([A-Za-z0-9._~@+-]|%[0-9A-Fa-f]{2})+)*",
+    "must be path segments such as /api/v1, without a slash at the end",
 )
 # RFC 6454 section 6.2, as browsers send it.
 ORIGINS = _each_matches(

@@ -1,0 +1,1 @@
+"""The adapters of ``aiconfig_plugin.hosts`` in the real hosts."""
