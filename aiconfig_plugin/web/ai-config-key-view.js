@@ -5,25 +5,13 @@ import { nameOf } from "./ai-config-draft.js";
 import { destinationOf, isKeyForOther, keyStatus, showsKeyField, typedKey } from "./ai-config-key.js";
 import { formatAgo, t } from "./ai-config-language.js";
 import { sharedKey } from "./ai-config-offer.js";
+import { SecretField } from "./ai-config-secret.js";
 
 /** @typedef {import("./ai-config-list.js").EntryList} EntryList */
 /** @typedef {import("./ai-config-types.d.ts").DraftEntry} DraftEntry */
 /** @typedef {import("./ai-config-types.d.ts").KeyStatus} KeyStatus */
 /** @typedef {import("./ai-config-types.d.ts").KeyUse} KeyUse */
 /** A text, a name for screen readers, what is done. @typedef {[string, ((name: string) => string) | null, () => void]} Action */
-
-/**
- * A field that is masked and that password managers ignore: Chrome offers to save what is in a
- * password field, and looks it up among leaked passwords, whatever its autocomplete attribute says.
- */
-const SECRET = {
-  type: CSS.supports("-webkit-text-security", "disc") ? "text" : "password",
-  autocomplete: "one-time-code",
-  autocapitalize: "none",
-  "data-1p-ignore": true,
-  "data-bwignore": true,
-  "data-lpignore": "true",
-};
 
 /**
  * Return which state of the key is shown.
@@ -61,6 +49,7 @@ export class KeyView {
   #entry;
   #list;
   #text;
+  #secret = new SecretField();
   #actions = h("div", { class: "key-actions" });
   #shown = "";
   /** What a test has said that is not part of the use of the key. */
@@ -76,7 +65,7 @@ export class KeyView {
     this.#entry = entry;
     this.#list = list;
     this.#text = h("p", { class: "key-text", id: `${id}-key-text` });
-    const control = h("input", { ...SECRET, name: "apiKey", spellcheck: "false" });
+    const { control, toggle, note } = this.#secret;
     control.addEventListener("input", () => {
       this.#entry.newKey = control.value;
       this.#adopt();
@@ -85,7 +74,8 @@ export class KeyView {
     this.field = new Field({ id: `${id}-key`, label: t.key, control, class: "key", describedBy });
     const row = h("div", { class: "key-row" });
     control.replaceWith(row);
-    row.append(this.#text, control, this.#actions);
+    row.append(this.#text, control, toggle, this.#actions);
+    row.after(note);
     this.update();
   }
 
@@ -139,7 +129,8 @@ export class KeyView {
     const entry = this.#entry;
     const { control, root } = this.field;
     const typed = isKeyForOther(entry) ? "" : entry.newKey;
-    if (control.value !== typed) control.value = typed;
+    control.hidden = !showsKeyField(entry);
+    this.#secret.update(typed, entry.provider);
     const text = [keyText(entry, this.#list.catalog), this.#result || keyUseText(entry)];
     const actions = this.#offered();
     const names = actions.map(([name]) => name);
@@ -150,7 +141,6 @@ export class KeyView {
     root.dataset.status = status;
     this.#text.textContent = text.filter(Boolean).join(" ");
     this.#text.hidden = !this.#text.textContent;
-    control.hidden = !showsKeyField(entry);
     control.placeholder = status === "unset" ? t.keyOptional : t.keyEnter;
     const buttons = actions.map(([name, long, run]) => {
       const made = button(name, run, "quiet");

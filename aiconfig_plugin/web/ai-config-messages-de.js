@@ -13,6 +13,7 @@ export const de = {
   prompt: "System-Prompt",
   promptLabel: "Anweisungen",
   promptHint: "Wird jedem Modell vor dem Gespräch gesendet.",
+  preview: "Vorschau dessen, was Modelle erhalten",
   operatorsPrompt: "System-Prompt Ihres Betreibers",
   promptMode: {
     before: "Von Ihrem Betreiber festgelegt und vor Ihrem gesendet:",
@@ -101,6 +102,18 @@ export const de = {
   keyMoved: (provider) =>
     `Der gespeicherte Schlüssel gehört zu ${provider}. Geben Sie einen für diesen Anbieter ein.`,
   keyForOther: (provider) => `Der eingegebene Schlüssel ist für ${provider}.`,
+  showKey: "Schlüssel zeigen",
+  hideKey: "Schlüssel verbergen",
+  pasteCleaned: (extras) => `Mit eingefügt und entfernt: ${extras}.`,
+  pasteExtra: {
+    invisible: "unsichtbare Zeichen",
+    blanks: "Leerzeichen",
+    quotes: "Anführungszeichen",
+    bearer: "„Bearer“",
+    name: "der Name einer Variablen",
+  },
+  keyLooksForeign: (provider) =>
+    `Das sieht nach einem Schlüssel von ${provider} aus. Er kann trotzdem gespeichert werden.`,
   keyTooLong: (bytes) => `Ein API-Schlüssel hat höchstens ${bytes} Byte.`,
   keyUndecided: "Entscheiden Sie, was mit dem gespeicherten Schlüssel geschieht.",
   optionsWrong: "Schreiben Sie eine Option in jede Zeile, zum Beispiel „region = eu“.",

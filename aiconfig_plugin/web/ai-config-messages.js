@@ -14,6 +14,7 @@ export const en = {
   prompt: "System prompt",
   promptLabel: "Instructions",
   promptHint: "Sent to every model before the conversation.",
+  preview: "Preview of what models are told",
   operatorsPrompt: "Your operator's system prompt",
   promptMode: {
     before: "Set by your operator and sent before yours:",
@@ -104,6 +105,18 @@ export const en = {
   keyMoved: (/** @type {string} */ provider) =>
     `The stored key belongs to ${provider}. Enter a key for this provider.`,
   keyForOther: (/** @type {string} */ provider) => `The typed key is for ${provider}.`,
+  showKey: "Show key",
+  hideKey: "Hide key",
+  pasteCleaned: (/** @type {string} */ extras) => `Removed what was pasted along: ${extras}.`,
+  pasteExtra: {
+    invisible: "invisible characters",
+    blanks: "blanks",
+    quotes: "quotation marks",
+    bearer: "“Bearer”",
+    name: "the name of a variable",
+  },
+  keyLooksForeign: (/** @type {string} */ provider) =>
+    `This looks like a key of ${provider}. It can be saved all the same.`,
   keyTooLong: (/** @type {number} */ bytes) => `An API key has at most ${bytes} bytes.`,
   keyUndecided: "Decide what happens to the stored key.",
   optionsWrong: "Write one option on each line, such as “region = eu”.",

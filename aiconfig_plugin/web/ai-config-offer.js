@@ -99,3 +99,15 @@ export function operatorsPaid(catalog, entry) {
 export function sharedKey(catalog, { provider, baseUrl }) {
   return (!baseUrl.trim() && offerOf(catalog, provider)?.sharedKey) || "never";
 }
+
+/**
+ * Return what models are told, if the operator adds to it and shows the text; else null.
+ *
+ * @param {Catalog["systemPrompt"]} operators
+ * @param {string} users
+ */
+export function resolvedPrompt(operators, users) {
+  if (!operators?.text) return null;
+  if (operators.mode === "only" || !users) return operators.text;
+  return operators.mode === "before" ? `${operators.text}\n\n${users}` : users;
+}

@@ -4,6 +4,7 @@ import { Field, button, h, icon } from "./ai-config-dom.js";
 import { MAX_PROMPT, codePoints } from "./ai-config-draft.js";
 import { formatNumber, language, t } from "./ai-config-language.js";
 import { renderNotice } from "./ai-config-notice.js";
+import { resolvedPrompt } from "./ai-config-offer.js";
 
 /** @typedef {import("./ai-config-notice.js").Notice} Notice */
 /** @typedef {import("./ai-config-types.d.ts").Catalog} Catalog */
@@ -50,6 +51,10 @@ export class SettingsView {
   #save;
   #removeAll;
   #operators = h("div", { class: "operators", hidden: true });
+  #preview = h("div", { class: "version-text", tabindex: 0, role: "region", "aria-label": t.preview });
+  #previewPart = h("details", { hidden: true }, h("summary", {}, t.preview), this.#preview);
+  /** @type {Catalog["systemPrompt"]} */
+  #operatorsPrompt = null;
   #undo = h("p", { class: "undo", hidden: true });
   /** The search field, and what opens or closes all entries; the list of entries uses them. */
   search = h("input", { type: "search", id: "search", autocomplete: "off" });
@@ -70,6 +75,11 @@ export class SettingsView {
     this.#form = this.#makeForm();
     const main = (this.#main = h("div", { class: "settings", lang: language, hidden: true }));
     main.append(this.#notice, this.#conflict, this.#loading, this.#form, this.#live);
+    main.addEventListener("keydown", (event) => {
+      if (!isSaveKey(event) || this.#phase !== "ready" || main.querySelector("dialog")) return;
+      event.preventDefault();
+      callbacks.save();
+    });
     // Hidden until styled, to avoid a flash; shown without its style if that fails to load.
     let missing = STYLES.length;
     const loaded = () => main.toggleAttribute("hidden", (missing -= 1) > 0);
@@ -128,8 +138,10 @@ export class SettingsView {
   setOperatorsPrompt(prompt) {
     this.#operators.hidden = !prompt;
     this.prompt.control.readOnly = prompt?.mode === "only";
+    this.#operatorsPrompt = prompt;
+    this.#count();
     if (!prompt) return;
-    const shown = h("div", { class: "version-prompt", tabindex: 0, role: "region" }, prompt.text ?? "");
+    const shown = h("div", { class: "version-text", tabindex: 0, role: "region" }, prompt.text ?? "");
     shown.setAttribute("aria-label", t.operatorsPrompt);
     const hint = h("p", { class: "hint" }, t.promptMode[prompt.mode]);
     this.#operators.replaceChildren(hint, ...(prompt.text ? [shown] : []));
@@ -209,6 +221,7 @@ export class SettingsView {
         h("h2", { id: "prompt-title" }, t.prompt),
         this.#operators,
         this.prompt.root,
+        this.#previewPart,
       ),
       this.#removeAll,
       h("div", { class: "bar" }, this.#undo, this.#state, this.#discard, this.#save),
@@ -230,6 +243,9 @@ export class SettingsView {
   }
 
   #count() {
+    const resolved = resolvedPrompt(this.#operatorsPrompt, this.prompt.control.value);
+    this.#previewPart.hidden = resolved === null;
+    this.#preview.textContent = resolved;
     const used = codePoints(this.prompt.control.value);
     this.#counter.textContent = t.count(formatNumber(used), formatNumber(MAX_PROMPT));
     this.#counter.toggleAttribute("data-over", used > MAX_PROMPT);
@@ -257,6 +273,17 @@ export class SettingsView {
       dialog.showModal();
     });
   }
+}
+
+/**
+ * Return whether a key saves: Ctrl or Cmd with S, or Enter in a field of one line.
+ * @param {KeyboardEvent} event
+ */
+function isSaveKey({ key, ctrlKey, metaKey, altKey, shiftKey, isComposing, target }) {
+  if (isComposing || altKey || shiftKey) return false;
+  if (ctrlKey || metaKey) return key.toLowerCase() === "s";
+  const field = /** @type {Element} */ (target);
+  return key === "Enter" && field.matches("input:not([type=checkbox], [type=search])");
 }
 
 function renderInsecure() {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.helpers import GPT, ElementPage, delete
+from tests.browser.helpers import GPT, ElementPage, delete, saved_state
 
 
 def test_members_that_the_page_does_not_show_survive_a_save(element: ElementPage) -> None:
@@ -128,3 +128,60 @@ def test_the_work_for_a_change_does_not_grow_with_the_models(
         counts.append(element.run(WORK, act=act))
     assert abs(counts[1] - counts[0]) <= 2
     assert counts[0] < 40
+
+
+@pytest.mark.parametrize(
+    ("field", "key"),
+    [("Instructions", "Control+s"), ("Instructions", "Meta+S"), ("Label", "Enter")],
+)
+def test_a_key_saves(edited: ElementPage, field: str, key: str) -> None:
+    edited.open()
+    # The browser's own answer to Ctrl+S would open a dialog.
+    edited.run("() => addEventListener('keydown', (e) => { window.own = !e.defaultPrevented; })")
+    edited.page.get_by_label(field, exact=True).first.press(key)
+    saved_state(edited).to_be_visible()
+    assert edited.run("() => own") is False
+    assert edited.run("() => server.stored.alice.system_prompt") == "Be verbose."
+
+
+@pytest.mark.parametrize(
+    ("field", "key"), [("Instructions", "Enter"), ("Instructions", "s"), ("Paid", "Enter")]
+)
+def test_other_keys_do_not_save(edited: ElementPage, field: str, key: str) -> None:
+    edited.open()
+    edited.page.get_by_label(field, exact=True).first.press(key)
+    expect(edited.page.get_by_text("Unsaved changes")).to_be_visible()
+    assert edited.requests("PUT") == []
+
+
+@pytest.mark.parametrize(
+    ("mode", "users", "shown"),
+    [
+        ("before", "Be brief.", "Use German.\n\nBe brief."),
+        ("before", "", "Use German."),
+        ("default", "Be brief.", "Be brief."),
+        ("default", "", "Use German."),
+        ("only", "Be brief.", "Use German."),
+    ],
+)
+def test_what_models_are_told_can_be_previewed(
+    element: ElementPage, mode: str, users: str, shown: str
+) -> None:
+    element.run(
+        "({ mode }) => { server.catalog.systemPrompt = { mode, text: 'Use German.' }; }", mode=mode
+    )
+    element.store(prompt="Be brief." if mode == "only" else "")
+    element.connect()
+    if mode != "only":
+        element.prompt.fill(users)
+    element.page.get_by_text("Preview of what models are told").click()
+    region = element.page.get_by_role("region", name="Preview of what models are told")
+    assert region.inner_text() == shown
+
+
+def test_there_is_no_preview_where_the_operator_adds_nothing_that_is_shown(
+    element: ElementPage,
+) -> None:
+    element.run("() => { server.catalog.systemPrompt = { mode: 'before' }; }")
+    element.connect()
+    expect(element.page.get_by_text("Preview of what models are told")).to_be_hidden()

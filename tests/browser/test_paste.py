@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from playwright.sync_api import Locator, expect
 
+from tests.browser.helpers import GPT, ElementPage
 from tests.browser.node import RunScript
 
 KEY = "sk-proj-0123456789_abcdefghij"
@@ -68,3 +70,57 @@ def test_a_key_of_another_provider_is_recognized(
 ) -> None:
     script = 'return (await load("paste")).foreignProvider(given.key, given.provider);'
     assert node(script, key=key, provider=provider) == owner
+
+
+def paste(element: ElementPage, text: str) -> Locator:
+    """Paste a text into the key field of the first entry, as a user would."""
+    element.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    element.run("({ text }) => navigator.clipboard.writeText(text)", text=text)
+    field = element.open().get_by_label("API key", exact=True)
+    field.press("Control+A")
+    field.press("Control+V")
+    return field
+
+
+def test_what_is_pasted_is_cleaned_and_said(element: ElementPage) -> None:
+    element.store(GPT)
+    element.connect()
+    field = paste(element, f'OPENAI_API_KEY="Bearer {KEY}"')
+    expect(field).to_have_value(KEY)
+    note = element.entry().get_by_role("status")
+    expect(note).to_contain_text("quotation marks, the name of a variable, “Bearer”")
+    expect(element.entry().locator(".badge")).to_have_text("New")
+    field.press("End")
+    field.press_sequentially('"')
+    expect(field).to_have_value(f'{KEY}"')  # What is typed is meant.
+    expect(note).to_be_empty()
+
+
+def test_a_key_of_another_provider_is_warned_of_and_saved(element: ElementPage) -> None:
+    element.store(GPT)
+    element.connect()
+    paste(element, "sk-ant-0123456789")
+    note = element.entry().get_by_role("status")
+    expect(note).to_contain_text("This looks like a key of Anthropic.")
+    element.save()
+    expect(element.entry().locator(".badge")).to_have_text("Set")
+    assert element.run("() => server.stored.alice.models[0].key").count(".") == 4
+    expect(note).to_be_empty()
+
+
+def test_a_typed_key_can_be_shown(element: ElementPage) -> None:
+    element.store(GPT)
+    element.connect()
+    field = element.open().get_by_label("API key", exact=True)
+    expect(element.button("Show key")).to_be_hidden()
+    field.fill(KEY)
+    expect(field).to_have_css("-webkit-text-security", "disc")
+    element.button("Show key").click()
+    expect(field).to_have_css("-webkit-text-security", "none")
+    element.button("Hide key").click()
+    expect(field).to_have_css("-webkit-text-security", "disc")
+    element.button("Show key").click()
+    element.save()
+    element.open()
+    element.button("Replace the key of OpenAI · gpt-4").click()
+    expect(field).to_have_css("-webkit-text-security", "disc")
