@@ -48,7 +48,7 @@ export class ConflictView {
     };
     const { clashes } = merge(base.config, mine, theirs.config);
     const choose = (/** @type {string} */ id, /** @type {Side} */ side) => (choices[id] = side);
-    const heading = h("h2", { id: "conflict-title", tabindex: -1 }, t.conflict);
+    const heading = h("h2", { id: "conflict-title", class: "heading", tabindex: -1 }, t.conflict);
     const section = h("section", { class: "conflict", "aria-labelledby": heading.id }, heading);
     section.append(
       h("p", {}, t.conflictText),

@@ -15,6 +15,8 @@ export function h(tag, attributes = {}, ...children) {
     if (typeof value === "function") element.addEventListener(name, value);
     else if (value !== false && value !== null) {
       element.setAttribute(name, value === true ? "" : String(value));
+      // Pages style what is documented of these by ::part().
+      if (name === "class") element.setAttribute("part", String(value));
     }
   }
   element.append(...children);
@@ -98,6 +100,7 @@ export class Field {
     this.hint = h("p", { class: "hint", id: `${id}-hint` });
     this.#describedBy = describedBy;
     control.id = id;
+    control.part.add("control");
     const labels = h("label", { for: id }, label);
     this.root = h("div", { class: `field ${kind}` }, labels, control, this.hint, this.error);
     control.addEventListener("input", () => this.setError(""));

@@ -207,7 +207,7 @@ export class SettingsView {
       h(
         "section",
         { "aria-labelledby": "models-title" },
-        h("h2", { id: "models-title" }, t.models),
+        h("h2", { id: "models-title", class: "heading" }, t.models),
         h("p", { class: "hint" }, t.modelsHint),
         ...(globalThis.isSecureContext ? [] : [renderInsecure()]),
         tools,
@@ -218,7 +218,7 @@ export class SettingsView {
       h(
         "section",
         { "aria-labelledby": "prompt-title" },
-        h("h2", { id: "prompt-title" }, t.prompt),
+        h("h2", { id: "prompt-title", class: "heading" }, t.prompt),
         this.#operators,
         this.prompt.root,
         this.#previewPart,
@@ -263,7 +263,7 @@ export class SettingsView {
       const dialog = h("dialog", { "aria-labelledby": "dialog-title" });
       const refuse = button(no, () => dialog.close());
       const accept = button(yes, () => dialog.close("yes"), "danger filled");
-      const heading = h("h2", { id: "dialog-title" }, title);
+      const heading = h("h2", { id: "dialog-title", class: "heading" }, title);
       dialog.append(heading, h("p", {}, text), h("div", { class: "dialog-actions" }, refuse, accept));
       dialog.addEventListener("close", () => {
         dialog.remove();

@@ -10,11 +10,12 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, Route, expect
 
 from tests.browser.helpers import SETTINGS, DemoServers, fill_login
+from tests.browser.node import WEB
 
 GUIDE = Path(__file__).resolve().parents[2] / "docs" / "spa.md"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-NAME = re.compile(r"(?:// |<!-- |# )([a-z]+\.[a-z]+)(?: -->)?\n")
-TYPES = {"js": "text/javascript", "html": "text/html"}
+NAME = re.compile(r"(?:// |<!-- |# |/\* )([a-z]+\.[a-z]+)(?: -->| \*/)?\n")
+TYPES = {"js": "text/javascript", "html": "text/html", "css": "text/css"}
 
 
 def blocks() -> dict[str, str]:
@@ -29,7 +30,7 @@ def blocks() -> dict[str, str]:
 
 def test_every_block_of_the_guide_is_run() -> None:
     scripts = {"login.js", "cookie.js", "bound.js", "app.js", "french.js", "own.js"}
-    assert set(blocks()) == {"index.html", "policy.txt", *scripts}
+    assert set(blocks()) == {"index.html", "policy.txt", "page.css", *scripts}
 
 
 @pytest.fixture
@@ -49,7 +50,7 @@ def guide(context: BrowserContext, servers: DemoServers) -> Page:
         content_type = TYPES[path.rpartition(".")[2]]
         route.fulfill(body=files[path], headers=policy, content_type=content_type)
 
-    page.route(re.compile(rf"^{re.escape(servers.url)}/([a-z]+\.js)?(\?.*)?$"), serve)
+    page.route(re.compile(rf"^{re.escape(servers.url)}/([a-z]+\.(?:js|css))?(\?.*)?$"), serve)
     page.goto(servers.url)
     return page
 
@@ -111,6 +112,30 @@ def test_the_guides_own_form_seals_saves_and_explains(guide: Page) -> None:
     assert done["again"].startswith("config-exists: ")
     assert done["stranger"] == "Log in again."
     assert [entry["keyState"] for entry in done["models"]] == ["set"]
+
+
+def test_the_guides_page_has_its_own_looks(guide: Page, axe: str) -> None:
+    log_in(guide)
+    guide.get_by_role("button", name="Add a model").click()
+    entry = guide.locator(f"{SETTINGS} .entry")
+    expect(entry).to_have_css("background-color", "rgb(255, 253, 249)")
+    expect(entry).to_have_css("border-radius", "0px")
+    expect(guide.locator(f"{SETTINGS} .entry-form")).to_have_css("padding-top", "12px")
+    expect(entry).to_have_css("font-family", "Georgia, serif")
+    heading = guide.get_by_role("heading", name="Models")
+    expect(heading).to_have_css("font-variant-caps", "small-caps")
+    save = guide.get_by_role("button", name="Save changes")
+    expect(save).to_have_css("background-color", "rgb(154, 52, 18)")
+    guide.evaluate(axe)
+    contrast = "axe.run({ runOnly: ['color-contrast'] }).then(({ violations }) => violations)"
+    assert guide.evaluate(contrast) == []
+
+
+def test_the_guide_documents_every_property_and_part() -> None:
+    text = GUIDE.read_text(encoding="utf-8")
+    styles = "".join(file.read_text(encoding="utf-8") for file in WEB.glob("*.css"))
+    used = set(re.findall(r"var\((--ai-config-[a-z-]+)", styles))
+    assert used == set(re.findall(r"`(--ai-config-[a-z-]+)`", text))
 
 
 def test_the_guides_other_log_ins_say_who_sends_a_request(
