@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from aiconfig_plugin.errors.base import AIConfigError, Unavailable
 
 
@@ -57,10 +59,25 @@ class KeyUnreadable(AIConfigError):
 
 
 class KeyInUse(AIConfigError):
-    """A key of the keyring cannot be removed while stored keys are wrapped by it."""
+    """Keys of the keyring cannot be removed: they wrap stored keys, or a gateway writes with them.
+
+    ``kids`` are those that are in use.
+    """
 
     code = "key-in-use"
     title = "Key in use"
+    status = 409
+
+    def __init__(self, detail: str | None = None, *, kids: Collection[str] = ()) -> None:
+        super().__init__(detail)
+        self.kids = sorted(kids)
+
+
+class KeyNotDistributed(AIConfigError):
+    """A key cannot be activated while a live gateway does not hold it."""
+
+    code = "key-not-distributed"
+    title = "Key not distributed"
     status = 409
 
 
