@@ -65,6 +65,9 @@ class Metrics:
     def unreadable_use(self) -> None:
         """Count a use of a stored key that could not be decrypted."""
 
+    def logout_feed(self, age: float) -> None:
+        """Note how many seconds ago the store answered about log-outs."""
+
     def keyring(self, before: Keys, after: Keys) -> None:
         """Note that the keys ``after`` are on the keyring, in place of those ``before``."""
 
@@ -133,6 +136,11 @@ class PrometheusMetrics(Metrics):
             "When what the setting names was last read and could be used.", ["setting"],
             registry=registry, multiprocess_mode="livemin",
         )  # fmt: skip
+        self._logout_feed_age = client.Gauge(
+            "aiconfig_logout_feed_age_seconds",
+            "How long ago the database was asked for the log-outs that are known.",
+            registry=registry, multiprocess_mode="livemax",
+        )  # fmt: skip
         self._keyring_info = client.Gauge(
             "aiconfig_keyring_info", "1 for each key on the keyring, 0 for one that was on it.",
             ["kid", "use", "primary"], registry=registry, multiprocess_mode="livemax",
@@ -176,6 +184,9 @@ class PrometheusMetrics(Metrics):
 
     def unreadable_use(self) -> None:
         self._unreadable_uses.inc()
+
+    def logout_feed(self, age: float) -> None:
+        self._logout_feed_age.set(age)
 
     def keyring(self, before: Keys, after: Keys) -> None:
         for key in before - after:

@@ -16,11 +16,13 @@ from aiconfig_plugin.access import TokenAuthenticator
 from aiconfig_plugin.base_url import Origins
 from aiconfig_plugin.composition import (
     Reloader,
-    open_authenticator,
+    as_member,
+    checking,
     open_client,
     open_routes,
     open_service,
     open_stores,
+    open_tokens,
     open_verification,
     recording,
     verify_stored_keys,
@@ -37,6 +39,7 @@ from aiconfig_plugin.domain import (
     ResolvedModel,
     Rotation,
     rotate,
+    token_digest,
 )
 from aiconfig_plugin.errors import KeyUnreadable
 from aiconfig_plugin.http import HandlerAuthenticator, HealthHandler, check_principal
@@ -85,13 +88,14 @@ class AIConfigPlugin:
         self._reloader = Reloader()
         self._tokens: TokenAuthenticator | None = None
         if authenticate is None:
-            authenticate = self._tokens = open_authenticator(settings, self._reloader)
+            self._tokens, self._feed = open_tokens(settings, self._reloader, self._stores.logouts)
+            authenticate = self._tokens
         self._authenticate = authenticate
         self._lifecycle = Lifecycle(self._open)
         self._origins = Origins(settings.base_urls)
         self._key_use = KeyUseRecorder(self._stores.key_use)
-        self._service, self._vault = open_service(
-            settings, self._repository, self._origins, self._reloader, self._key_use
+        self._service, self._vault, self._membership = open_service(
+            settings, self._stores, self._origins, self._reloader, self._key_use
         )
         self._verification = open_verification(self._service, self.client, verify)
 
@@ -129,13 +133,15 @@ class AIConfigPlugin:
     def health_handlers(self) -> list[URLSpec]:
         """Return ``/healthz`` and ``/readyz``, which answer probes without a token.
 
-        Ready is a plugin that was started, and so has checked its keyring, and was not closed. An
-        outage of the database or the authorization server makes no difference: it would take out
-        all gateways at once.
+        Ready is a plugin that was started, and so has checked its keyring, was not closed, and has
+        every key that the gateways of its database need. An outage of the database or the
+        authorization server makes no difference: it would take out all gateways at once.
         """
+        lifecycle, membership = self._lifecycle, self._membership
+        is_ready = {"is_healthy": lambda: lifecycle.is_started and membership.is_ready}
         return [
             URLSpec("/healthz", HealthHandler, {"is_healthy": lambda: True}),
-            URLSpec("/readyz", HealthHandler, {"is_healthy": lambda: self._lifecycle.is_started}),
+            URLSpec("/readyz", HealthHandler, is_ready),
         ]
 
     def mount(
@@ -166,10 +172,10 @@ class AIConfigPlugin:
     async def _open(self, opened: AsyncExitStack) -> None:
         opened.push_async_callback(self._stores.close)
         await self._stores.start()
+        await opened.enter_async_context(as_member(self._membership))
         await verify_stored_keys(self._repository, self._vault)
         if self._tokens is not None:
-            opened.push_async_callback(self._tokens.close)
-            await self._tokens.start()
+            await opened.enter_async_context(checking(self._tokens, self._feed))
         await opened.enter_async_context(self._reloader.running())
         await opened.enter_async_context(recording(self._key_use))
 
@@ -249,16 +255,27 @@ class AIConfigPlugin:
         return await rotate(self._repository, self._vault, progress=progress)
 
     def forget(self, *, token: str | None = None, subject: str | None = None) -> None:
-        """Log out: drop what is remembered of a token, or of all tokens of a subject, at once."""
+        """Drop what this process remembers of a token, or of all tokens of a subject, at once."""
         if (token is None) == (subject is None):
             raise TypeError("forget() takes either token= or subject=")
         if self._tokens is not None:
             self._tokens.forget(token=token, subject=subject)
 
+    async def logout(self, *, token: str | None = None, subject: str | None = None) -> None:
+        """Log a subject, or one token, out of every process that shares the database.
+
+        Here at once, elsewhere within 2 seconds. Raises
+        :class:`~aiconfig_plugin.errors.StorageUnavailable`: then others may not know of it.
+        """
+        self.forget(token=token, subject=subject)
+        await self._lifecycle.ensure_started()
+        digest = None if token is None else token_digest(token)
+        await self._stores.logouts.add(subject=subject, token=digest)
+
     async def _log_out(self, logout_token: str) -> None:
         assert self._tokens is not None
         await self._lifecycle.ensure_started()
-        self.forget(subject=await self._tokens.logged_out(logout_token))
+        await self.logout(subject=await self._tokens.logged_out(logout_token))
 
     async def reload(self) -> None:
         """Read the files of the settings again at once, as happens every 10 seconds.

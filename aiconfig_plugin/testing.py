@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import os
+import secrets
+import socket
+import time
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime, timezone
 
 from aiconfig_plugin.domain import (
+    LIVE,
+    LOGOUTS_KEPT,
     AIConfig,
+    FleetKeys,
+    Gateway,
     KeyIdentity,
     KeyUse,
+    Kids,
+    Logout,
     Owner,
     Replaced,
     Repository,
@@ -65,6 +76,12 @@ class InMemoryRepository:
     async def kids(self) -> Collection[str]:
         return (await self.count_by_kid()).keys()
 
+    async def count_owners(self, kid: str | None = None) -> int:
+        return sum(
+            any(entry.key and kid in (None, entry.key.kid) for entry in config.models)
+            for config in self._stored.values()
+        )
+
     async def count_by_kid(self) -> Mapping[str, int]:
         entries = (entry for config in self._stored.values() for entry in config.models)
         return Counter(entry.key.kid for entry in entries if entry.key)
@@ -108,6 +125,63 @@ class InMemoryRepository:
         return current
 
 
+class InMemoryGateways:
+    """:class:`~aiconfig_plugin.domain.ports.Gateways` of the plugins that share it.
+
+    ``timer`` gives seconds since the epoch. A retired key is refused only here: the repository is
+    not asked to.
+    """
+
+    def __init__(self, *, timer: Callable[[], float] = time.time) -> None:
+        self._timer = timer
+        self._announced: dict[str, tuple[Gateway, float]] = {}
+        self._keys = FleetKeys()
+
+    async def announce(self, id: str, kids: Kids, uses: Kids) -> bool:
+        now = self._timer()
+        before = self._announced.get(id)
+        since = before[0].since if before else datetime.fromtimestamp(now, timezone.utc)
+        told = Gateway(id, socket.gethostname(), os.getpid(), since, kids, uses)
+        self._announced[id] = told, now
+        return before is not None
+
+    async def leave(self, id: str) -> None:
+        self._announced.pop(id, None)
+
+    async def live(self) -> Sequence[Gateway]:
+        now = self._timer()
+        return [told for told, seen in self._announced.values() if seen >= now - LIVE]
+
+    async def keys(self) -> FleetKeys:
+        return self._keys
+
+    async def change_keys(self, before: FleetKeys, after: FleetKeys) -> bool:
+        if self._keys.version != before.version:
+            return False
+        self._keys = after
+        return True
+
+    async def refuse_retired(self) -> None:
+        """Do nothing: all writes of one process come after what it has read of the keys."""
+
+
+class InMemoryLogouts:
+    """:class:`~aiconfig_plugin.domain.ports.Logouts` of the plugins that share it."""
+
+    def __init__(self, *, timer: Callable[[], float] = time.time) -> None:
+        self._timer = timer
+        self._logouts: list[Logout] = []
+
+    async def add(self, *, subject: str | None = None, token: str | None = None) -> None:
+        at = datetime.fromtimestamp(self._timer(), timezone.utc)
+        self._logouts = [*await self.recent(LOGOUTS_KEPT)]
+        self._logouts.append(Logout(secrets.token_hex(12), at, subject, token))
+
+    async def recent(self, seconds: float) -> Sequence[Logout]:
+        since = self._timer() - seconds
+        return [logout for logout in self._logouts if logout.at.timestamp() >= since]
+
+
 class InMemoryStores:
     """:class:`~aiconfig_plugin.domain.ports.Stores` around a repository of any kind.
 
@@ -117,6 +191,8 @@ class InMemoryStores:
     def __init__(self, repository: Repository) -> None:
         self.repository = repository
         self.key_use = InMemoryKeyUse()
+        self.gateways = InMemoryGateways()
+        self.logouts = InMemoryLogouts()
 
     async def start(self) -> None:
         await self.repository.start()

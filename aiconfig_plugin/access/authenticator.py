@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -20,7 +21,7 @@ from aiconfig_plugin.access.jwt import JWTAccessTokens
 from aiconfig_plugin.access.log_outs import LogOuts
 from aiconfig_plugin.access.logout_token import LogoutTokens
 from aiconfig_plugin.access.server import Server
-from aiconfig_plugin.domain import Principal
+from aiconfig_plugin.domain import Logout, Principal
 from aiconfig_plugin.errors import ClientNotAllowed, InvalidDPoPProof
 from aiconfig_plugin.settings import Settings, variable
 
@@ -31,7 +32,8 @@ _LIMITS = Limits()
 class TokenAuthenticator:
     """Authenticates requests by their access token.
 
-    ``clock`` gives seconds since the epoch, ``timer`` seconds that never go backwards. Raises
+    ``clock`` gives seconds since the epoch, ``timer`` seconds that never go backwards.
+    Nothing that is remembered of a token counts while ``is_believed`` says no. Raises
     :class:`~aiconfig_plugin.errors.ConfigurationError` when a setting that it needs is missing.
     """
 
@@ -43,6 +45,7 @@ class TokenAuthenticator:
         clock: Callable[[], float] = time.time,
         timer: Callable[[], float] = time.monotonic,
         limits: Limits = _LIMITS,
+        is_believed: Callable[[], bool] = lambda: True,
     ) -> None:
         is_jwt = settings.tokens == "jwt"
         self._settings = settings
@@ -66,7 +69,7 @@ class TokenAuthenticator:
             LogoutTokens(settings, self._keys, clock) if settings.backchannel_logout else None
         )
         size, ttl = settings.introspection_cache_size, settings.introspection_ttl
-        self._cache = TokenCache(size, ttl, timer, limits.max_pending)
+        self._cache = TokenCache(size, ttl, timer, limits.max_pending, is_believed)
 
     async def start(self) -> None:
         """Make the client, and look for what is not configured.
@@ -159,8 +162,22 @@ class TokenAuthenticator:
         seconds since the epoch, by default now.
         """
         key = None if token is None else digest(token)
+        self._end(key, subject, self._clock() if at is None else at)
+
+    def log_out(self, logout: Logout | None) -> None:
+        """Do what :meth:`forget` does for a log-out that has come from the store.
+
+        None is that some may be missing.
+        """
+        if logout is None:
+            self._end(None, None, math.nan)
+        else:
+            key = None if logout.token is None else bytes.fromhex(logout.token)
+            self._end(key, logout.subject, logout.at.timestamp())
+
+    def _end(self, key: bytes | None, subject: str | None, at: float) -> None:
         self._cache.forget(key=key, subject=subject)
         if self._log_outs is not None:
             ended = subject if key is None else key
             if ended is not None:
-                self._log_outs.add(ended, self._clock() if at is None else at)
+                self._log_outs.add(ended, at)

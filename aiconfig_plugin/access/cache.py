@@ -44,13 +44,19 @@ class TokenCache:
     """Answers about tokens, keyed by their SHA-256.
 
     ``size`` bounds each kind of answer; ``ttl`` is in seconds, 0 remembers nothing; ``timer``
-    gives seconds that never go backwards. Whoever asks about a token that is being asked about
-    already waits for the same answer.
+    gives seconds that never go backwards. Nothing that is remembered counts while ``is_believed``
+    says no. Whoever asks about a token that is being asked about already waits for the same answer.
     """
 
     def __init__(
-        self, size: int, ttl: float, timer: Callable[[], float], max_pending: int = MAX_PENDING
+        self,
+        size: int,
+        ttl: float,
+        timer: Callable[[], float],
+        max_pending: int = MAX_PENDING,
+        is_believed: Callable[[], bool] = lambda: True,
     ) -> None:
+        self._is_believed = is_believed
         self._ttl = ttl
         self._max_pending = max_pending
         self._metrics = process_metrics()
@@ -70,13 +76,14 @@ class TokenCache:
         Raises what ``check`` raises, and ``AuthorizationServerUnavailable`` where too many wait.
         """
         key = digest(token)
-        active = self._active.get(key)
-        if active is not None:
-            self._metrics.lookup("hit")
-            return active
-        if (refusal := self._inactive.get(key)) is not None:
-            self._metrics.lookup("hit")
-            raise InvalidToken(refusal[0], reason=refusal[1])
+        if self._is_believed():
+            active = self._active.get(key)
+            if active is not None:
+                self._metrics.lookup("hit")
+                return active
+            if (refusal := self._inactive.get(key)) is not None:
+                self._metrics.lookup("hit")
+                raise InvalidToken(refusal[0], reason=refusal[1])
         if key in self._calls:
             self._metrics.lookup("coalesced")
         else:

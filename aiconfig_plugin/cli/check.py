@@ -15,7 +15,7 @@ from aiconfig_plugin.base_url import Origins
 from aiconfig_plugin.cli.catalog import summary
 from aiconfig_plugin.cli.messages import describe
 from aiconfig_plugin.composition import open_authenticator, open_policy, open_stores, open_vault
-from aiconfig_plugin.domain import unreadable_keys, verify_keyring
+from aiconfig_plugin.domain import use_primaries, verify_keyring
 from aiconfig_plugin.errors import (
     AIConfigError,
     ConfigurationError,
@@ -86,22 +86,25 @@ async def _check_catalog(settings: Settings) -> str:
 
 
 async def _check_store(settings: Settings) -> str:
-    repository = open_stores(settings).repository
+    stores = open_stores(settings)
+    repository = stores.repository
     try:
-        await repository.start()
-        counts = await repository.count_by_kid()
-        count = sum(counts.values())
+        await stores.start()
+        stored = f"stored keys (owners: {await repository.count_owners()})"
         try:
             vault = open_vault(settings)
         except ConfigurationError:
-            return f"reachable; {count} stored keys not verified"
-        if unreadable := unreadable_keys(counts, vault):
-            kids = ", ".join(f"{count} by {kid}" for kid, count in unreadable.items())
-            raise KeyUnreadable(f"stored keys are wrapped by keys not on the keyring: {kids}.")
-        await verify_keyring(repository, vault, counts)
+            return f"reachable; {stored} not verified"
+        kids = await repository.kids()
+        if unreadable := [kid for kid in kids if not vault.has_key(kid)]:
+            counts = {kid: await repository.count_owners(kid) for kid in unreadable}
+            told = ", ".join(f"{kid} (owners: {count})" for kid, count in counts.items())
+            raise KeyUnreadable(f"stored keys are wrapped by keys not on the keyring: {told}.")
+        await use_primaries(stores.gateways, vault)
+        await verify_keyring(repository, vault, kids)
     finally:
-        await repository.close()
-    return f"OK; the keyring fits its {count} stored keys"
+        await stores.close()
+    return f"OK; the keyring fits the {stored}"
 
 
 async def _check_authorization_server(settings: Settings) -> str:

@@ -6,7 +6,7 @@ import asyncio
 import json
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,18 +14,16 @@ from typing import Any
 import click
 import httpx2
 
+from aiconfig_plugin.cli.turning import activate_command, promote_command, retire_command
 from aiconfig_plugin.client import seal
 from aiconfig_plugin.composition import open_stores, open_vault
-from aiconfig_plugin.domain import count_others, record_audit, rotate
-from aiconfig_plugin.errors import ConfigurationError, KeyInUse
+from aiconfig_plugin.domain import count_others, rotate, use_primaries
+from aiconfig_plugin.errors import ConfigurationError
 from aiconfig_plugin.keys import (
     Vault,
     add_keys,
     create_keyring,
     load_keyring,
-    promote_keys,
-    retirable,
-    retire_keys,
     wrap_keyring,
 )
 from aiconfig_plugin.settings import Settings
@@ -38,6 +36,10 @@ _KEK = "Key that opens the envelope: hashivault://NAME, awskms:///KEY or awskms:
 @click.group("keyring", no_args_is_help=False)
 def keyring_command() -> None:
     """Create and rotate a keyring file."""
+
+
+for _command in (activate_command, promote_command, retire_command):
+    keyring_command.add_command(_command)
 
 
 @keyring_command.command("create")
@@ -63,48 +65,7 @@ def _wrap(file: Path, kek: str) -> None:
 def _add(file: Path) -> None:
     """Add a key of each kind without activating it."""
     added = add_keys(file)
-    click.echo(f"Added {', '.join(added)}. When every gateway has this keyring, promote them.")
-
-
-@keyring_command.command("promote")
-@_file
-@_kid
-def _promote(file: Path, kid: str | None) -> None:
-    """Make KID, or the newest key of each kind, primary."""
-    promoted = promote_keys(file, kid)
-    click.echo(f"Promoted {', '.join(promoted)}. When every gateway has this keyring, rotate.")
-
-
-@keyring_command.command("retire")
-@_file
-@_kid
-def _retire(file: Path, kid: str | None) -> None:
-    """Remove KID, or all keys that are older than a primary.
-
-    Refused while a stored key still uses one of them.
-    """
-    kids = retirable(file, kid)
-    if not kids:
-        click.echo("No keys to retire.")
-        return
-    counts = asyncio.run(_counts())
-    used = {kid: counts[kid] for kid in kids if counts.get(kid)}
-    if used:
-        counted = ", ".join(f"{kid} wraps {count} stored keys" for kid, count in used.items())
-        refused = KeyInUse(f"{counted}. Run 'aiconfig rotate' first.")
-        record_audit("retire", None, changed=[*used], refused=refused)
-        raise refused
-    retire_keys(file, kids)
-    click.echo(f"Retired {', '.join(kids)}.")
-
-
-async def _counts() -> Mapping[str, int]:
-    repository = open_stores(Settings.from_env()).repository
-    try:
-        await repository.start()
-        return await repository.count_by_kid()
-    finally:
-        await repository.close()
+    click.echo(f"Added {', '.join(added)}. Distribute the keyring, then activate them.")
 
 
 @keyring_command.command("list")
@@ -192,9 +153,11 @@ def rotate_command(dry_run: bool) -> int:
 
 async def _rotate(*, dry_run: bool) -> int:
     settings = Settings.from_env()
-    vault, repository = open_vault(settings), open_stores(settings).repository
+    vault, stores = open_vault(settings), open_stores(settings)
+    repository = stores.repository
     try:
-        await repository.start()
+        await stores.start()
+        await use_primaries(stores.gateways, vault)
         if dry_run:
             counts = await repository.count_by_kid()
             if not counts:
@@ -207,7 +170,7 @@ async def _rotate(*, dry_run: bool) -> int:
         with _progress(total) as progress:
             done = await rotate(repository, vault, progress=progress)
     finally:
-        await repository.close()
+        await stores.close()
     click.echo(f"{done.rewrapped} stored keys were re-encrypted with {vault.primary}.")
     for kid, count in done.left.items():
         click.echo(f"{count} are left as they are, wrapped by {kid}: {_key_status(vault, kid)}.")

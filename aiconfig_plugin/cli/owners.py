@@ -20,6 +20,7 @@ from aiconfig_plugin.domain import (
     Stores,
     move,
     record_audit,
+    use_primaries,
 )
 from aiconfig_plugin.errors import ConfigurationError, KeyUnreadable
 from aiconfig_plugin.http import INCLUDES, represent
@@ -167,6 +168,7 @@ async def _opened(settings: Settings) -> AsyncIterator[tuple[Stores, KeyVault]]:
     vault, stores = open_vault(settings), open_stores(settings)
     try:
         await stores.start()
+        await use_primaries(stores.gateways, vault)
         yield stores, vault
     finally:
         await stores.close()

@@ -1,6 +1,7 @@
 """Opens what the settings name, and reads its files again when they have changed."""
 
 from aiconfig_plugin.composition.access import open_authenticator
+from aiconfig_plugin.composition.fleet import as_member, checking, open_tokens
 from aiconfig_plugin.composition.key_use import recording
 from aiconfig_plugin.composition.opening import (
     open_policy,
@@ -15,6 +16,8 @@ from aiconfig_plugin.composition.verifying import verify_stored_keys
 
 __all__ = [
     "Reloader",
+    "as_member",
+    "checking",
     "open_authenticator",
     "open_client",
     "open_mongo_stores",
@@ -22,6 +25,7 @@ __all__ = [
     "open_routes",
     "open_service",
     "open_stores",
+    "open_tokens",
     "open_vault",
     "open_verification",
     "recording",

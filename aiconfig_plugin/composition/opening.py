@@ -12,7 +12,14 @@ from aiconfig_plugin.base_url import Origins
 from aiconfig_plugin.catalog import parse_catalog, parse_shared_keys
 from aiconfig_plugin.composition.command import read_command
 from aiconfig_plugin.composition.reloading import Reloader, Source
-from aiconfig_plugin.domain import AIConfigService, KeyUseRecorder, Policy, Repository
+from aiconfig_plugin.domain import (
+    AIConfigService,
+    KeyUseRecorder,
+    Membership,
+    Policy,
+    Repository,
+    Stores,
+)
 from aiconfig_plugin.errors import ConfigurationError
 from aiconfig_plugin.keys import Keyring, Vault, parse_keyring
 from aiconfig_plugin.private_file import read_file, read_private_file
@@ -33,20 +40,31 @@ def open_policy(settings: Settings, origins: Origins) -> Policy:
 
 def open_service(
     settings: Settings,
-    repository: Repository,
+    stores: Stores,
     origins: Origins,
     reloader: Reloader,
     key_use: KeyUseRecorder,
-) -> tuple[AIConfigService, Vault]:
-    """Return the service and its vault, for which ``reloader`` watches the files."""
+) -> tuple[AIConfigService, Vault, Membership]:
+    """Return the service, its vault, and what makes it a member of a fleet.
+
+    ``reloader`` watches the files.
+    """
     keyring, files = _keyring(settings), _operators_files(settings)
     vault = _vault(settings, keyring)
-    policy, search = _policy(origins, files), reloader.search_keyring
-    service = AIConfigService(repository, vault, policy, key_use, search_keyring=search)
-    reloader.watch_keyring(keyring, functools.partial(_replace_keyring, vault, repository))
+    membership = Membership(stores.gateways, vault)
+    service = AIConfigService(
+        stores.repository,
+        vault,
+        _policy(origins, files),
+        key_use,
+        search_keyring=reloader.search_keyring,
+        writing=membership.writing,
+    )
+    replace = functools.partial(_replace_keyring, vault, stores.repository, membership)
+    reloader.watch_keyring(keyring, replace)
     for name, file in files.items():
         reloader.watch(file, functools.partial(_change_policy, service, name))
-    return service, vault
+    return service, vault, membership
 
 
 def _keyring(settings: Settings) -> Source[Keyring]:
@@ -95,7 +113,9 @@ def _policy(origins: Origins, files: Mapping[str, Source[Any]]) -> Policy:
     )
 
 
-async def _replace_keyring(vault: Vault, repository: Repository, keyring: Keyring) -> None:
+async def _replace_keyring(
+    vault: Vault, repository: Repository, membership: Membership, keyring: Keyring
+) -> None:
     """Use another keyring, unless stored keys would become unreadable by it."""
     dropped = vault.keyring.storage.keys() - keyring.storage.keys()
     if dropped and (used := dropped.intersection(await repository.kids())):
@@ -103,7 +123,7 @@ async def _replace_keyring(vault: Vault, repository: Repository, keyring: Keyrin
             f"it lacks {', '.join(sorted(used))}, which stored keys are wrapped by; "
             "is this an older file?"
         )
-    vault.replace(keyring)
+    await membership.adopt(keyring.kids, lambda: vault.replace(keyring))
 
 
 async def _change_policy(service: AIConfigService, name: str, value: Any) -> None:

@@ -10,6 +10,7 @@ from aiconfig_plugin.domain.catalog import (
     OperatorPrompt,
 )
 from aiconfig_plugin.domain.decision import Decision, EntryOutcome, Filters, Policy
+from aiconfig_plugin.domain.fleet import HEARTBEAT, LIVE, FleetKeys, Gateway, Kids
 from aiconfig_plugin.domain.key_use import (
     KEY_RESULTS,
     KeyResult,
@@ -18,6 +19,10 @@ from aiconfig_plugin.domain.key_use import (
     VerificationResult,
 )
 from aiconfig_plugin.domain.key_use_recorder import KeyUseRecorder
+from aiconfig_plugin.domain.logout import KEPT as LOGOUTS_KEPT
+from aiconfig_plugin.domain.logout import POLL as LOGOUTS_POLL
+from aiconfig_plugin.domain.logout import LogoutFeed, token_digest
+from aiconfig_plugin.domain.membership import Membership, use_primaries
 from aiconfig_plugin.domain.model import (
     ABSENT,
     MAX_API_KEY_BYTES,
@@ -40,8 +45,11 @@ from aiconfig_plugin.domain.model import (
 from aiconfig_plugin.domain.moving import move
 from aiconfig_plugin.domain.ports import (
     Authenticator,
+    Gateways,
     KeyUseStore,
     KeyVault,
+    Logout,
+    Logouts,
     Replaced,
     Repository,
     Rewrapping,
@@ -58,6 +66,13 @@ from aiconfig_plugin.domain.rotation import (
 )
 from aiconfig_plugin.domain.secret import SecretStr
 from aiconfig_plugin.domain.service import AIConfigService
+from aiconfig_plugin.domain.turning import (
+    Progress,
+    Waiting,
+    activate,
+    await_writers,
+    retire,
+)
 from aiconfig_plugin.domain.verification import (
     VERIFICATION_TIMEOUT,
     HostVerifier,
@@ -67,15 +82,20 @@ from aiconfig_plugin.domain.verification import (
 
 __all__ = [
     "ABSENT",
-    "API",
     "AIConfig",
     "AIConfigService",
+    "API",
     "Action",
     "Authenticator",
     "Catalog",
     "Decision",
     "Destination",
+    "EntryOutcome",
     "Filters",
+    "FleetKeys",
+    "Gateway",
+    "Gateways",
+    "HEARTBEAT",
     "HostVerifier",
     "HostVerify",
     "Identity",
@@ -90,16 +110,24 @@ __all__ = [
     "KeyVault",
     "KeyVerification",
     "KeyWithOrigin",
+    "Kids",
+    "LIVE",
+    "LOGOUTS_KEPT",
+    "LOGOUTS_POLL",
+    "Logout",
+    "LogoutFeed",
+    "Logouts",
     "MAX_API_KEY_BYTES",
+    "Membership",
     "Model",
     "ModelEntry",
     "OfferedModel",
     "OfferedProvider",
     "OperatorPrompt",
-    "EntryOutcome",
     "Owner",
     "Policy",
     "Principal",
+    "Progress",
     "Replaced",
     "Repository",
     "ResolvedModel",
@@ -107,18 +135,24 @@ __all__ = [
     "Rotation",
     "SecretStr",
     "StoredConfig",
-    "Stores",
     "StoredKey",
+    "Stores",
     "Submission",
     "SubmittedEntry",
     "VERIFICATION_TIMEOUT",
     "Verification",
     "VerificationResult",
     "Verifier",
+    "Waiting",
+    "activate",
+    "await_writers",
     "count_others",
     "move",
     "record_audit",
+    "retire",
     "rotate",
+    "token_digest",
     "unreadable_keys",
+    "use_primaries",
     "verify_keyring",
 ]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
+from aiconfig_plugin.domain.fleet import FleetKeys, Gateway, Kids
 from aiconfig_plugin.domain.key_use import KeyUse, Verification
 from aiconfig_plugin.domain.model import (
     AIConfig,
@@ -96,6 +98,9 @@ class Repository(Protocol):
     async def kids(self) -> Collection[str]:
         """Return each ``kid`` that wraps a stored key. Cheap, whatever the number of owners."""
 
+    async def count_owners(self, kid: str | None = None) -> int:
+        """Return how many configurations have a key that ``kid`` wraps, or any. Cheap as well."""
+
     async def count_by_kid(self) -> Mapping[str, int]:
         """Return how many stored keys each ``kid`` wraps. May read every configuration."""
 
@@ -123,6 +128,14 @@ class Stores(Protocol):
     def key_use(self) -> KeyUseStore:
         """What is known of the use of keys."""
 
+    @property
+    def gateways(self) -> Gateways:
+        """What the processes of the fleet tell each other."""
+
+    @property
+    def logouts(self) -> Logouts:
+        """Log-outs on their way to every process."""
+
     async def start(self) -> None:
         """Reach the store, as :meth:`Repository.start` does."""
 
@@ -145,6 +158,74 @@ class KeyUseStore(Protocol):
 
     async def forget(self, owners: Collection[Owner]) -> None:
         """Drop all that is known of the keys of these owners."""
+
+
+class Gateways(Protocol):
+    """What the processes of a fleet tell each other; :mod:`~aiconfig_plugin.domain.fleet` says why.
+
+    Every method raises :class:`~aiconfig_plugin.errors.StorageUnavailable`, and sees what was
+    written before it, by whomever. Times are those of the store's clock.
+    """
+
+    async def announce(self, id: str, kids: Kids, uses: Kids) -> bool:
+        """Announce this process, and return whether it was announced already."""
+
+    async def leave(self, id: str) -> None:
+        """Take the announcement back."""
+
+    async def live(self) -> Sequence[Gateway]:
+        """Return the processes that announced themselves within the last ``LIVE`` seconds."""
+
+    async def keys(self) -> FleetKeys:
+        """Return what holds for all processes."""
+
+    async def change_keys(self, before: FleetKeys, after: FleetKeys) -> bool:
+        """Put ``after`` in its place, unless it is no longer ``before``; tell whether it was."""
+
+    async def refuse_retired(self) -> None:
+        """Let the store refuse every write with a key that is retired now, and with no other.
+
+        A write that is under way ends before or is refused. Raises
+        :class:`~aiconfig_plugin.errors.ConfigurationError` where the right to do so is missing.
+        """
+
+
+@dataclass(frozen=True)
+class Logout:
+    """A subject that logged out, or one token by its SHA-256 in hexadecimal."""
+
+    id: str
+    at: datetime
+    subject: str | None = None
+    token: str | None = None
+
+
+class Logouts(Protocol):
+    """Log-outs on their way to every process. Times are those of the store's clock.
+
+    Every method raises :class:`~aiconfig_plugin.errors.StorageUnavailable`.
+    """
+
+    async def add(self, *, subject: str | None = None, token: str | None = None) -> None:
+        """Record the log-out of a subject, or of one token, by its SHA-256 in hexadecimal."""
+
+    async def recent(self, seconds: float) -> Sequence[Logout]:
+        """Return the log-outs of the last ``seconds``."""
+
+
+class TurnableKeys(Protocol):
+    """The keyring of a process, as far as a fleet turns it."""
+
+    @property
+    def kids(self) -> Kids:
+        """Every key on it, of each kind."""
+
+    @property
+    def primaries(self) -> Kids:
+        """The primary of each kind."""
+
+    def use(self, primaries: Collection[str]) -> None:
+        """Make these the primaries of their kind, on this keyring and on later ones."""
 
 
 class KeyVault(Protocol):

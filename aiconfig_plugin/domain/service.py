@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any
 
 from aiconfig_plugin.domain import audit
@@ -42,6 +43,7 @@ class AIConfigService:
 
     ``client_id`` is the OAuth client that acts for the owner; it goes into the audit trail.
     ``search_keyring`` is awaited where a stored key names a key that is not on the keyring.
+    ``writing`` is entered around each write that may store a key.
     """
 
     def __init__(
@@ -52,12 +54,14 @@ class AIConfigService:
         key_use: KeyUseRecorder | None = None,
         *,
         search_keyring: Callable[[], Awaitable[None]] | None = None,
+        writing: Callable[[], AbstractAsyncContextManager[None]] = nullcontext,
     ) -> None:
         self._repository = repository
         self._vault = vault
         self._key_use = key_use
         self.policy = policy or Policy()
         self._search_keyring = search_keyring
+        self._writing = writing
 
     @audit.records_refusals("create", *REFUSALS)
     async def create(
@@ -67,8 +71,9 @@ class AIConfigService:
 
         Raises ``ConfigExists``, and what :func:`~aiconfig_plugin.domain.acceptance.accept` does.
         """
-        config = await accept(owner, submission, self._vault, self.policy, _nothing_stored)
-        config = await self._repository.create(owner, config)
+        async with self._writing():
+            config = await accept(owner, submission, self._vault, self.policy, _nothing_stored)
+            config = await self._repository.create(owner, config)
         audit.record("create", owner, config.revision, client_id=client_id, changed=[""])
         return self.policy.catalog.applied(config)
 
@@ -102,9 +107,10 @@ class AIConfigService:
         changed then.
         """
         stored = functools.partial(self._stored, owner)
-        config = await accept(owner, submission, self._vault, self.policy, stored)
-        keep = [n for n, entry in enumerate(submission.models) if entry.keeps_key]
-        replaced = await self._repository.replace(owner, config, keep=keep, if_match=if_match)
+        async with self._writing():
+            config = await accept(owner, submission, self._vault, self.policy, stored)
+            keep = [n for n, entry in enumerate(submission.models) if entry.keeps_key]
+            replaced = await self._repository.replace(owner, config, keep=keep, if_match=if_match)
         if audit.is_wanted():
             changed = audit.changed_pointers(replaced.before, replaced.after)
             audit.record("update", owner, config.revision, client_id=client_id, changed=changed)

@@ -45,14 +45,26 @@ class Keyring:
         public = self.sealing[self.primary_sealing].as_dict(private=False)
         return {**public, "use": "enc", "alg": "ECDH-ES"}
 
+    @property
+    def kids(self) -> frozenset[str]:
+        """Every key, of each kind."""
+        return frozenset((*self.storage, *self.sealing))
+
+    @property
+    def primaries(self) -> frozenset[str]:
+        """The primary of each kind."""
+        return frozenset((self.primary, self.primary_sealing))
+
     def with_primary(self, kid: str) -> Keyring:
-        """Return the same keys with the storage key ``kid`` as primary.
+        """Return the same keys with ``kid`` as the primary of its kind.
 
         Raises :class:`~aiconfig_plugin.errors.ConfigurationError` where it is not among them.
         """
-        if kid not in self.storage:
-            raise ConfigurationError(f"it has no storage key {kid}.")
-        return replace(self, primary=kid)
+        if kid in self.storage:
+            return replace(self, primary=kid)
+        if kid in self.sealing:
+            return replace(self, primary_sealing=kid)
+        raise ConfigurationError(f"it has no key {kid}.")
 
 
 def load_keyring(path: str | os.PathLike[str]) -> Keyring:

@@ -1,8 +1,8 @@
 """Create and change a keyring file: add, promote and retire keys, put it into an envelope.
 
-The order that is safe while many gateways run is: add on every gateway, then promote on every
-gateway, then rotate, then retire. Each change replaces the file at once or not at all. An envelope
-stays one, with a new key each time.
+The order that is safe while many gateways run is: add on every gateway, then activate for all (or
+promote on every gateway), then rotate, then retire. Each change replaces the file at once or not at
+all. An envelope stays one, with a new key each time.
 """
 
 from __future__ import annotations
@@ -67,25 +67,23 @@ def promote_keys(path: Path, kid: str | None = None) -> list[str]:
     """
     with _locked_update(path) as keys:
         chosen = [_named(path, keys, kid)] if kid else _newest(keys)
-        for key in keys:
-            if any(key["kty"] == other["kty"] for other in chosen):
-                key.pop("primary", None)
-        for key in chosen:
-            key["primary"] = True
+        _mark(keys, chosen)
         return [key["kid"] for key in chosen]
 
 
-def retirable(path: Path, kid: str | None = None) -> list[str]:
+def retirable(path: Path, kid: str | None = None, chosen: Collection[str] = ()) -> list[str]:
     """Return what :func:`retire_keys` would remove: ``kid``, or every key older than a primary.
 
-    A primary cannot be retired.
+    ``chosen`` are primaries that count in place of the marks. A primary cannot be retired.
     """
     keyring = load_keyring(path)
+    for primary in chosen:
+        keyring = keyring.with_primary(primary)
     primaries = (keyring.primary, keyring.primary_sealing)
     if kid:
         if kid in primaries:
-            raise ConfigurationError(f"{kid} is a primary; promote another key first.")
-        if kid not in keyring.storage and kid not in keyring.sealing:
+            raise ConfigurationError(f"{kid} is a primary; activate another key first.")
+        if kid not in keyring.kids:
             raise _no_such_key(path, kid)
         return [kid]
     older = []
@@ -94,16 +92,27 @@ def retirable(path: Path, kid: str | None = None) -> list[str]:
     return older
 
 
-def retire_keys(path: Path, kids: Collection[str]) -> None:
+def retire_keys(path: Path, kids: Collection[str], chosen: Collection[str] = ()) -> None:
     """Remove these keys. What they encrypt cannot be decrypted any more: count it first.
 
-    Raises :class:`~aiconfig_plugin.errors.ConfigurationError` for a primary.
+    ``chosen`` are primaries that count in place of the marks; they are marked. Raises
+    :class:`~aiconfig_plugin.errors.ConfigurationError` for a primary.
     """
     with _locked_update(path) as keys:
+        _mark(keys, [_named(path, keys, kid) for kid in chosen])
         keyring = keyring_of({"keys": keys})
         for kid in {keyring.primary, keyring.primary_sealing}.intersection(kids):
-            raise ConfigurationError(f"{kid} is a primary; promote another key first.")
+            raise ConfigurationError(f"{kid} is a primary; activate another key first.")
         keys[:] = [key for key in keys if key["kid"] not in kids]
+
+
+def _mark(keys: list[JWK], primaries: list[JWK]) -> None:
+    """Mark the primaries of their kinds."""
+    for key in keys:
+        if any(key["kty"] == primary["kty"] for primary in primaries):
+            key.pop("primary", None)
+    for key in primaries:
+        key["primary"] = True
 
 
 def _new_pair() -> list[JWK]:

@@ -10,7 +10,7 @@ a list could name several, and a sealed key is for one entry.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from aiconfig_plugin.domain import (
@@ -48,6 +48,7 @@ class Vault:
 
     def __init__(self, keyring: Keyring, *, sealed_only: bool = False) -> None:
         self._keyring = keyring
+        self._chosen: frozenset[str] = frozenset()
         self._sealed_only = sealed_only
         process_metrics().keyring(frozenset(), _labels(keyring))
 
@@ -55,6 +56,16 @@ class Vault:
     def primary(self) -> str:
         """The ``kid`` of the storage key that encrypts."""
         return self._keyring.primary
+
+    @property
+    def kids(self) -> frozenset[str]:
+        """Every key on the keyring, of each kind."""
+        return self._keyring.kids
+
+    @property
+    def primaries(self) -> frozenset[str]:
+        """The primary of each kind."""
+        return self._keyring.primaries
 
     @property
     def keyring(self) -> Keyring:
@@ -71,8 +82,22 @@ class Vault:
             known = self._keyring.storage.get(kid)
             if known is not None and known.raw_value != key.raw_value:
                 raise ConfigurationError(f"key {kid} is not the key that has been used as {kid}.")
-        process_metrics().keyring(_labels(self._keyring), _labels(keyring))
-        self._keyring = keyring
+        self._set(keyring)
+
+    def use(self, primaries: Collection[str]) -> None:
+        """Make these the primaries of their kind, those on this keyring and on later ones.
+
+        Those of the fleet, which count in place of a keyring's mark.
+        """
+        self._chosen = frozenset(primaries)
+        self._set(self._keyring)
+
+    def _set(self, keyring: Keyring) -> None:
+        for kid in self._chosen & keyring.kids:
+            keyring = keyring.with_primary(kid)
+        if keyring != self._keyring:
+            process_metrics().keyring(_labels(self._keyring), _labels(keyring))
+            self._keyring = keyring
 
     def has_key(self, kid: str) -> bool:
         """Tell whether the storage key ``kid`` is on the keyring."""

@@ -62,6 +62,8 @@ VALIDATOR: Final[Document] = {
         }
     )
 }
+FENCE: Final = "models.key.kid"
+"""The member of the validator that refuses retired keys, where there are any."""
 CONFIGS: Final = CollectionSpec(
     COLLECTION,
     VALIDATOR,

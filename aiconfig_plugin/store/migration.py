@@ -11,15 +11,18 @@ from pymongo.errors import OperationFailure
 from aiconfig_plugin.errors import ConfigurationError
 from aiconfig_plugin.store.collections import CollectionSpec, Document
 from aiconfig_plugin.store.operation import SCAN_TIMEOUT, store_operation
+from aiconfig_plugin.store.validators import (
+    MAJORITY,
+    STRICT,
+    UNAUTHORIZED,
+    change_validator,
+    refused,
+)
 
 logger = logging.getLogger("aiconfig_plugin")
 
 # https://github.com/mongodb/mongo/blob/master/src/mongo/base/error_codes.yml
-_UNAUTHORIZED: Final = 13
 _NAMESPACE_EXISTS: Final = 48
-
-_STRICT: Final = {"validationLevel": "strict", "validationAction": "error"}
-_MAJORITY: Final = {"w": "majority"}
 
 
 class MayNotInspect(ConfigurationError):
@@ -64,10 +67,7 @@ class Migration:
             if await self._create(spec):
                 changes.append(f"created the collection {self._full_name(spec)}")
             options = await self._options(spec) or {}
-        validator = {**options.get("validator", {}), **spec.validator}
-        wanted = {"validator": validator, **_STRICT} if validator else {}
-        if any(options.get(name) != value for name, value in wanted.items()):
-            await self._change(spec, {"collMod": spec.name, **wanted})
+        if await self._change_validator(spec, options):
             changes.append(f"changed the validator of {self._full_name(spec)}")
         present = await self._index_keys(spec)
         for index in spec.indexes:
@@ -77,6 +77,16 @@ class Migration:
                 await self._change(spec, {"createIndexes": spec.name, "indexes": [made]})
                 changes.append(f"created the index {index.name} of {self._full_name(spec)}")
         return changes
+
+    async def _change_validator(self, spec: CollectionSpec, options: Document) -> bool:
+        async def merged(present: Mapping[str, Any]) -> Document:
+            return {**present, **spec.validator}
+
+        validator = await merged(options.get("validator", {}))
+        wanted = {"validator": validator, **STRICT} if validator else {}
+        if all(options.get(name) == value for name, value in wanted.items()):
+            return False
+        return await change_validator(self._database, spec.name, merged)
 
     async def _options(self, spec: CollectionSpec) -> Document | None:
         """Return the collection's options, or None where there is no collection."""
@@ -94,14 +104,14 @@ class Migration:
             try:
                 reply: Mapping[str, Any] = await self._database.command(command)
             except OperationFailure as err:
-                if err.code != _UNAUTHORIZED:
+                if err.code != UNAUTHORIZED:
                     raise
                 raise MayNotInspect(self._refused(spec, command)) from err
         return reply
 
     async def _create(self, spec: CollectionSpec) -> bool:
         """Return whether it was this gateway that created the collection."""
-        options = {"validator": dict(spec.validator), **_STRICT}
+        options = {"validator": dict(spec.validator), **STRICT}
         try:
             await self._change(spec, {"create": spec.name, **options})
         except OperationFailure as err:
@@ -113,19 +123,16 @@ class Migration:
     async def _change(self, spec: CollectionSpec, command: Document) -> None:
         with store_operation(SCAN_TIMEOUT):  # an index over a restored collection takes a while
             try:
-                await self._database.command({**command, "writeConcern": _MAJORITY})
+                await self._database.command({**command, "writeConcern": MAJORITY})
             except OperationFailure as err:
-                if err.code != _UNAUTHORIZED:
+                if err.code != UNAUTHORIZED:
                     raise
                 raise ConfigurationError(
                     f"{self._refused(spec, command)} It is not up to date."
                 ) from err
 
     def _refused(self, spec: CollectionSpec, command: Document) -> str:
-        return (
-            f"MongoDB does not let this user run {next(iter(command))} on "
-            f"{self._full_name(spec)}. Run 'aiconfig migrate' as a user with the role dbAdmin."
-        )
+        return refused(self._database, spec.name, next(iter(command)))
 
     def _full_name(self, spec: CollectionSpec) -> str:
         return f"{self._database.name}.{spec.name}"

@@ -86,6 +86,12 @@ def store_operation(seconds: float, *, unanswered: Outcome | None = None) -> Ite
         raise StorageUnavailable("The database did not apply every write.") from None
     except (ConnectionFailure, OperationFailure) as err:
         if isinstance(err, OperationFailure) and err.code == DOCUMENT_VALIDATION_FAILURE:
+            if _is_of_retired_key(err):
+                raise StorageUnavailable(
+                    "The key that this gateway writes with was retired meanwhile.",
+                    retry_after=1,
+                    outcome="nothing-changed",
+                ) from None
             # The server's message quotes the value, which may be the key in plain text that the
             # validator is there to refuse; so it must not get into a traceback either.
             raise InternalError("The collection's validator refused the document.") from None
@@ -123,6 +129,13 @@ def measured(operation: str) -> Callable[[_Method[P, T]], _Method[P, T]]:
         return measuring
 
     return decorate
+
+
+def _is_of_retired_key(err: OperationFailure) -> bool:
+    """Tell whether nothing but the fence (:mod:`~aiconfig_plugin.store.gateways`) refuses it."""
+    details = ((err.details or {}).get("errInfo") or {}).get("details") or {}
+    failed = details.get("clausesNotSatisfied", ())
+    return [clause.get("details", {}).get("operatorName") for clause in failed] == ["$nin"]
 
 
 def _describe(err: ConnectionFailure | OperationFailure) -> str | None:

@@ -194,6 +194,17 @@ class MongoRepository:
         return found
 
     @measured("count")
+    async def count_owners(self, kid: str | None = None) -> int:
+        query = {"models.key.kid": {"$gt": ""} if kid is None else kid}
+        command = {"count": COLLECTION, "query": query}
+        await self._connection.ping()
+        with store_operation(SCAN_TIMEOUT):
+            # Answered from the index, if with a look at each of its entries for the kid.
+            reply = await self._connection.database.command(
+                command, readConcern={"level": "majority"}
+            )
+        return int(reply["n"])
+
     async def count_by_kid(self) -> Mapping[str, int]:
         """Return how many stored keys each ``kid`` wraps. Reads the whole collection."""
         pipeline: list[Document] = [

@@ -8,14 +8,16 @@ from aiconfig_plugin.settings import MongoDBDriver
 from aiconfig_plugin.store.collections import CollectionSpec
 from aiconfig_plugin.store.connection import Address, Connection
 from aiconfig_plugin.store.documents import CONFIGS
+from aiconfig_plugin.store.gateways import GATEWAYS, MongoGateways
 from aiconfig_plugin.store.key_use import KEY_USE, MongoKeyUse
+from aiconfig_plugin.store.logouts import LOGOUTS, MongoLogouts
 from aiconfig_plugin.store.operation import TIMEOUT
 from aiconfig_plugin.store.repository import MongoRepository
 
 if TYPE_CHECKING:
     from aiconfig_plugin.store.connection import Database
 
-COLLECTIONS: Final[tuple[CollectionSpec, ...]] = (CONFIGS, KEY_USE)
+COLLECTIONS: Final[tuple[CollectionSpec, ...]] = (CONFIGS, KEY_USE, GATEWAYS, LOGOUTS)
 
 
 class MongoStores:
@@ -32,6 +34,8 @@ class MongoStores:
         self._connection = connection
         self.repository = MongoRepository(connection)
         self.key_use = MongoKeyUse(connection)
+        self.gateways = MongoGateways(connection)
+        self.logouts = MongoLogouts(connection)
 
     @classmethod
     def connect(

@@ -98,7 +98,7 @@ def test_the_whole_life_by_commands(
             assert main(["keyring", "retire", *arguments]) == 1
         refused = capsys.readouterr()
         assert refused.out == ""
-        assert f"{old.primary} wraps 3 stored keys" in refused.err
+        assert f"{old.primary} wraps stored keys (owners: 1)" in refused.err
         record = json.loads(trail.pop())
         assert (record["action"], record["refused"]) == ("retire", "key-in-use")
         assert (record["changed"], record["subject"]) == ([old.primary], None)

@@ -30,6 +30,7 @@ from aiconfig_plugin import (
     StorageUnavailable,
 )
 from aiconfig_plugin.keys.keyring_file import create_keyring
+from aiconfig_plugin.store.stores import COLLECTIONS
 from tests.support.gateway import (
     BOTH,
     CREATE_PATH,
@@ -238,8 +239,10 @@ async def test_the_hosts_own_database_is_used_and_left_open(
     await whole_journey(gateway.user("alice"))
     await gateway.user("bob").create(body())
     await gateway.plugin.close()
-    [name] = await database.list_collection_names()
-    assert await database[name].count_documents({}) == 1
+    names = set(await database.list_collection_names())
+    assert names == {spec.name for spec in COLLECTIONS}
+    assert await database["ai_model_configs"].count_documents({}) == 1
+    assert await database["ai_model_gateways"].count_documents({}) == 0
     closing = client.close()
     if closing is not None:  # PyMongo's
         await closing

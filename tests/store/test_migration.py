@@ -19,6 +19,7 @@ from aiconfig_plugin.errors import ConfigNotFound, ConfigurationError
 from aiconfig_plugin.store import COLLECTION, MongoStores
 from aiconfig_plugin.store.collections import CollectionSpec, Index
 from aiconfig_plugin.store.migration import Migration
+from aiconfig_plugin.store.stores import COLLECTIONS
 from tests.support.commands import CommandRecorder
 
 Document: TypeAlias = dict[str, Any]
@@ -104,10 +105,13 @@ async def test_read_write_is_enough_for_an_empty_database(secured: SecuredMongod
 
 async def test_migrate_needs_no_right_to_the_data(secured: SecuredMongod) -> None:
     stores = secured.stores("dbAdmin")
-    created = [
-        f"created the collection {secured.name}.ai_model_configs",
-        f"created the index models.key.kid_1__id_1 of {secured.name}.ai_model_configs",
-    ]
+    created = []
+    for spec in COLLECTIONS:
+        created.append(f"created the collection {secured.name}.{spec.name}")
+        created += [
+            f"created the index {index.name} of {secured.name}.{spec.name}"
+            for index in spec.indexes
+        ]
     assert await stores.migrate() == created
     assert await stores.migrate() == []
     await stores.close()
@@ -119,7 +123,8 @@ async def test_migrate_needs_no_right_to_the_data(secured: SecuredMongod) -> Non
 
 
 @pytest.mark.parametrize(
-    ("actions", "unchecked"), [([*DATA, *INSPECT], []), (DATA, ["listCollections"])]
+    ("actions", "unchecked"),
+    [([*DATA, *INSPECT], []), (DATA, ["listCollections"] * len(COLLECTIONS))],
 )
 async def test_where_all_is_there_no_right_to_change_it_is_needed(
     secured: SecuredMongod,
@@ -134,7 +139,7 @@ async def test_where_all_is_there_no_right_to_change_it_is_needed(
     told = [record.getMessage() for record in caplog.records if record.levelno > logging.INFO]
     assert len(told) == len(unchecked)
     for line, command in zip(told, unchecked, strict=True):
-        assert f"run {command} on {secured.name}.ai_model_configs" in line
+        assert f"run {command} on {secured.name}.ai_model_" in line
         assert "'aiconfig migrate'" in line
 
 
@@ -176,7 +181,7 @@ async def test_a_second_start_only_looks(mongod: Any, database_name: str) -> Non
         await MongoStores(client[database_name]).start()
         recorder.clear()
         await MongoStores(client[database_name]).start()
-        assert recorder.names == ["hello", "listCollections", "listIndexes"]
+        assert recorder.names == ["hello", *["listCollections", "listIndexes"] * len(COLLECTIONS)]
 
 
 @pytest.mark.parametrize("driver", [AsyncIOMotorClient, AsyncMongoClient])
