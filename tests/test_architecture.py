@@ -40,7 +40,7 @@ MAY_IMPORT: Mapping[str, Set[str]] = {
     "plugin": BELOW | ADAPTERS | {"domain", "composition", "lifecycle"},
     "__init__": BELOW | {"domain", "plugin"},
     "hosts": frozenset({"settings", "__init__"}),
-    "demo": BELOW | {"domain", "keys", "plugin", "__init__"},
+    "demo": BELOW | {"access", "domain", "keys", "plugin", "__init__"},
     "cli": BELOW | ADAPTERS | {"domain", "composition", "plugin", "__init__", "client", "demo"},
     "__main__": frozenset({"cli"}),
 }
@@ -58,7 +58,7 @@ KNOWN_BY: Mapping[str, Set[str]] = {
     "httpcore2": frozenset({"outbound"}),
     "httpx2": frozenset({"access", "cli", "composition", "demo", "kms", "outbound", "plugin"}),
     "idna": frozenset({"base_url"}),
-    "joserfc": frozenset({"access", "client", "keys"}),
+    "joserfc": frozenset({"access", "client", "demo", "keys"}),
     "jsonschema": frozenset({"catalog", "http"}),
     "jsonschema_rs": frozenset({"http"}),
     "motor": frozenset({"store"}),

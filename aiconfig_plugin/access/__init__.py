@@ -10,6 +10,7 @@ from aiconfig_plugin.access.client_auth import (
     parse_client_secret,
 )
 from aiconfig_plugin.access.discovery import MetadataUnavailable
+from aiconfig_plugin.access.dpop import check_proof
 from aiconfig_plugin.access.jws import ALGORITHMS
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "Credentials",
     "MetadataUnavailable",
     "TokenAuthenticator",
+    "check_proof",
     "credential_files",
     "parse_certificates",
     "parse_client_key",

@@ -111,10 +111,11 @@ def one_proof(headers: HTTPHeaders) -> str:
     return proofs[0].strip()
 
 
-def check_proof(text: str, *, method: str, url: str, token: str, now: float) -> Proof:
+def check_proof(text: str, *, method: str, url: str, now: float, token: str | None = None) -> Proof:
     """Check a proof by the rules of section 4.3, but that it is new and by the token's key.
 
-    ``now`` is in seconds since the epoch. Raises ``InvalidDPoPProof``.
+    ``token`` is the access token that comes with it; a token endpoint has none yet. ``now`` is in
+    seconds since the epoch. Raises ``InvalidDPoPProof``.
     """
     try:
         jwt = read_jwt(text)
@@ -132,7 +133,7 @@ def check_proof(text: str, *, method: str, url: str, token: str, now: float) -> 
 
 
 def _check_claims(
-    claims: Mapping[str, Any], *, method: str, url: str, token: str, now: float
+    claims: Mapping[str, Any], *, method: str, url: str, token: str | None, now: float
 ) -> str:
     jti, iat, htu = claims.get("jti"), finite(claims.get("iat")), claims.get("htu")
     if not isinstance(jti, str) or not 0 < len(jti) <= MAX_JTI:
@@ -143,7 +144,7 @@ def _check_claims(
         raise WrongJWT(f"its htu is not {url}")
     if iat is None or abs(now - iat) > WINDOW:
         raise WrongJWT("its iat is not the present time")
-    if claims.get("ath") != access_token_hash(token):
+    if token is not None and claims.get("ath") != access_token_hash(token):
         raise WrongJWT("its ath is not the hash of the access token")
     return jti
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -65,7 +66,14 @@ for each in (
     metavar="DIR",
     help="Directory for its data.",
 )
-def _demo(port: int, data: Path) -> None:
+@click.option(
+    "--tokens",
+    type=click.Choice(["introspection", "jwt"]),
+    default="introspection",
+    show_default=True,
+    help="How the gateway checks access tokens.",
+)
+def _demo(port: int, data: Path, tokens: Literal["introspection", "jwt"]) -> None:
     """Run a local demo.
 
     It has a database, an authorization server with two users, and a gateway with a web page.
@@ -76,7 +84,7 @@ def _demo(port: int, data: Path) -> None:
         raise ConfigurationError(
             f"The demo needs more packages: pip install 'aiconfig-plugin[demo]' ({err})."
         ) from err
-    run_until_stopped(lambda stop: run_demo(port, data, stop=stop))
+    run_until_stopped(lambda stop: run_demo(port, data, tokens=tokens, stop=stop))
 
 
 @command.command("openapi")

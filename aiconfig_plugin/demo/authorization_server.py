@@ -11,8 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
+from aiconfig_plugin.access import ALGORITHMS, check_proof
 from aiconfig_plugin.demo.grants import ServerCore
+from aiconfig_plugin.demo.signing import Signer
 from aiconfig_plugin.demo.tokens import SCOPES, Authorization, Client, Store, Token, same
+from aiconfig_plugin.errors import InvalidDPoPProof
 
 SPA_CLIENT_ID = "demo-spa"
 """The public client: it has no secret and must use PKCE with S256."""
@@ -24,7 +27,9 @@ class AuthorizationServer:
     ``issuer`` is an origin, plain http on the loopback interface alone; ``gateway_client`` is the
     id and secret that may introspect; ``users`` maps names to passwords; ``redirect_uris`` are
     compared as they are; ``origins`` may call the token endpoints from a page (CORS);
-    ``token_lifetime`` is in seconds. Raises ValueError for an argument out of range.
+    ``token_lifetime`` is in seconds; with ``jwt`` access tokens are JWTs (RFC 9068), and otherwise
+    opaque. A client that proves possession of a key gets tokens bound to it (RFC 9449).
+    Raises ValueError for an argument out of range.
     """
 
     def __init__(
@@ -36,6 +41,7 @@ class AuthorizationServer:
         redirect_uris: Sequence[str],
         origins: Sequence[str] = (),
         token_lifetime: int = 3600,
+        jwt: bool = False,
         clock: Callable[[], float] = time.time,
     ) -> None:
         if not _is_safe_origin(issuer):
@@ -50,8 +56,13 @@ class AuthorizationServer:
         self._spa = Client(SPA_CLIENT_ID, redirect_uris=tuple(redirect_uris))
         self._gateway = Client(*gateway_client)
         self._store = Store(clock)
+        self._signer = Signer(issuer, gateway_client[0])
         self.core = ServerCore(
-            (self._spa, self._gateway), self._store, token_lifetime, self._introspect
+            (self._spa, self._gateway),
+            self._store,
+            token_lifetime,
+            self._introspect,
+            self._signer.sign if jwt else None,
         )
 
     def issue(self, username: str, scope: str) -> dict[str, Any]:
@@ -77,6 +88,20 @@ class AuthorizationServer:
         """Tell whether this is a user's password."""
         return same(self.users.get(username, ""), password) and username in self.users
 
+    def proved_key(self, proofs: Sequence[str]) -> str:
+        """Return the thumbprint of the key that a token request proves possession of.
+
+        Raises ``InvalidDPoPProof``.
+        """
+        if len(proofs) > 1:
+            raise InvalidDPoPProof("Send one DPoP header.")
+        url, now = f"{self.issuer}/token", self._store.clock()
+        return check_proof(proofs[0], method="POST", url=url, now=now).jkt
+
+    def jwk_set(self) -> dict[str, Any]:
+        """Return the public keys of JWT access tokens."""
+        return self._signer.jwk_set()
+
     def metadata(self) -> dict[str, Any]:
         """Return the metadata of RFC 8414 section 2."""
         return {
@@ -85,6 +110,8 @@ class AuthorizationServer:
             "token_endpoint": f"{self.issuer}/token",
             "introspection_endpoint": f"{self.issuer}/introspect",
             "revocation_endpoint": f"{self.issuer}/revoke",
+            "jwks_uri": f"{self.issuer}/jwks",
+            "dpop_signing_alg_values_supported": list(ALGORITHMS),
             "scopes_supported": list(SCOPES),
             "response_types_supported": ["code"],
             "response_modes_supported": ["query"],
@@ -100,12 +127,14 @@ class AuthorizationServer:
         }
 
     def _introspect(self, token: Token) -> dict[str, Any]:
+        bound = {"cnf": {"jkt": token.jkt}} if token.jkt else {}
         return {
             "active": True,
+            **bound,
             "scope": token.scope,
             "client_id": token.authorization.client_id,
             "username": token.authorization.username,
-            "token_type": "Bearer",
+            "token_type": "DPoP" if token.jkt else "Bearer",
             "exp": int(token.expires_at),
             "iat": int(token.issued_at),
             "sub": token.authorization.username,

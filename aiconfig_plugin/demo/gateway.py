@@ -11,7 +11,7 @@ import socket
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import tornado.web
 from tornado.httpserver import HTTPServer
@@ -48,13 +48,15 @@ async def run_demo(
     data: Path,
     *,
     mongodb_uri: str | None = None,
+    tokens: Literal["introspection", "jwt"] = "introspection",
     ready: Callable[[str], None] = _print,
     stop: asyncio.Event,
 ) -> None:
     """Run the gateway on ``port`` and the authorization server on the next, until ``stop`` is set.
 
-    ``data`` keeps the keyring and, without ``mongodb_uri``, a private MongoDB. ``ready`` gets the
-    text for the user once all of it listens. Raises
+    ``tokens`` is how the gateway checks access tokens; for ``jwt`` they are JWTs. ``data`` keeps
+    the keyring and, without ``mongodb_uri``, a private MongoDB. ``ready`` gets the text for the
+    user once all of it listens. Raises
     :class:`~aiconfig_plugin.errors.ConfigurationError` when a part cannot start; what had started
     is ended then, as it is after ``stop``.
     """
@@ -67,6 +69,7 @@ async def run_demo(
         users=USERS,
         redirect_uris=[f"{origin}/" for origin in origins],
         origins=origins,
+        jwt=tokens == "jwt",
     )
     async with AsyncExitStack() as stack:
         # First what fails at once: a port in use, a directory that cannot be written.
@@ -82,6 +85,11 @@ async def run_demo(
                 introspection_endpoint=f"{issuer}/introspect",
                 client_id=_CLIENT_ID,
                 client_secret=secret,
+                tokens=tokens,
+                jwks_uri=f"{issuer}/jwks",
+                audience=_CLIENT_ID,
+                dpop="on",
+                resource=f"{url}/api/v1",
                 catalog=offered,
                 base_urls=[url],
             )

@@ -38,6 +38,8 @@ class Request(rfc6749.OAuth2Request):  # type: ignore[misc]
         self._form = {name: values[0] for name, values in parameters.items()}
         self.payload = rfc6749.requests.BasicOAuth2Payload(self._form)
         self.payload._datalist = dict(parameters)
+        self.jkt: str | None = None
+        """The key whose possession the client has proved (RFC 9449 section 5)."""
 
     @property
     def args(self) -> dict[str, str]:
@@ -71,10 +73,12 @@ class ServerCore(rfc6749.AuthorizationServer):  # type: ignore[misc]
         store: Store,
         token_lifetime: int,
         introspect: Callable[[Token], dict[str, Any]],
+        sign: Callable[[Token], str] | None,
     ) -> None:
         super().__init__(scopes_supported=SCOPES)
         self.store = store
         self.introspect = introspect
+        self._sign = sign
         self._clients = {client.client_id: client for client in clients}
         self.register_client_auth_method("client_secret_basic", _authenticate_basic)
         self.register_client_auth_method("client_secret_post", _authenticate_post)
@@ -92,14 +96,21 @@ class ServerCore(rfc6749.AuthorizationServer):  # type: ignore[misc]
 
     def save_token(self, token: dict[str, Any], request: Request) -> None:
         origin: Code | Token = request.authorization_code or request.refresh_token
-        self.keep(token, origin.authorization)
+        self.keep(token, origin.authorization, request.jkt)
 
-    def keep(self, token: dict[str, Any], authorization: Authorization) -> None:
+    def keep(
+        self, token: dict[str, Any], authorization: Authorization, jkt: str | None = None
+    ) -> None:
+        """Remember a reply of the token endpoint, once it is of the kind that was asked for."""
         now, scope = self.store.clock(), token["scope"]
-        access = Token(authorization, scope, now, now + token["expires_in"])
+        access = Token(authorization, scope, now, now + token["expires_in"], jkt=jkt)
+        if self._sign is not None:
+            token["access_token"] = self._sign(access)
+        if jkt is not None:
+            token["token_type"] = "DPoP"
         self.store.add(token["access_token"], access)
         if "refresh_token" in token:
-            refresh = Token(authorization, scope, now, now + REFRESH_TOKEN_LIFETIME, True)
+            refresh = Token(authorization, scope, now, now + REFRESH_TOKEN_LIFETIME, True, jkt)
             self.store.add(token["refresh_token"], refresh)
 
     def generate_token(self, *args: Any, **kwargs: Any) -> TokenReply:
@@ -178,7 +189,7 @@ class RefreshGrant(grants.RefreshTokenGrant):  # type: ignore[misc]
     def authenticate_refresh_token(self, refresh_token: str) -> Token | None:
         """Return the newest refresh token; an older one ends them all (RFC 9700 section 4.14.2)."""
         token: Token | None = self.server.store.token(refresh_token)
-        if token is None or not token.is_refresh:
+        if token is None or not token.is_refresh or token.jkt != self.request.jkt:
             return None
         if token.spent:
             self.server.store.revoke(token)

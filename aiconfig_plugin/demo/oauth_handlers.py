@@ -15,6 +15,13 @@ from aiconfig_plugin.demo.authorization_server import AuthorizationServer
 from aiconfig_plugin.demo.grants import Request, Response
 from aiconfig_plugin.demo.login_page import STYLE, TEMPLATES
 from aiconfig_plugin.demo.tokens import SCOPES
+from aiconfig_plugin.errors import InvalidDPoPProof
+
+
+class WrongProof(OAuth2Error):  # type: ignore[misc]
+    """RFC 9449 section 5."""
+
+    error = "invalid_dpop_proof"
 
 
 class BaseHandler(tornado.web.RequestHandler):
@@ -57,7 +64,7 @@ class EndpointHandler(BaseHandler):
 
     def options(self) -> None:
         self.set_header("Access-Control-Allow-Methods", "GET, POST")
-        self.set_header("Access-Control-Allow-Headers", "Content-Type")
+        self.set_header("Access-Control-Allow-Headers", "Content-Type, DPoP")
         self.set_header("Access-Control-Max-Age", "600")
         self.set_status(204)
 
@@ -78,9 +85,21 @@ class MetadataHandler(EndpointHandler):
         self.finish(self.server.metadata())
 
 
+class JWKSetHandler(EndpointHandler):
+    def get(self) -> None:
+        self.finish(self.server.jwk_set())
+
+
 class TokenHandler(EndpointHandler):
     def respond(self, request: Request) -> Response:
-        response: Response = self.server.core.create_token_response(request)
+        proofs = self.request.headers.get_list("DPoP")
+        response: Response
+        try:
+            request.jkt = self.server.proved_key(proofs) if proofs else None
+        except InvalidDPoPProof as err:
+            response = self.server.core.handle_error_response(request, WrongProof(err.detail))
+            return response
+        response = self.server.core.create_token_response(request)
         return response
 
 
@@ -194,6 +213,7 @@ def application(server: AuthorizationServer) -> tornado.web.Application:
             ("/authorize", AuthorizeHandler, given),
             ("/login.css", StyleHandler),
             ("/token", TokenHandler, given),
+            ("/jwks", JWKSetHandler, given),
             ("/introspect", IntrospectHandler, given),
             ("/revoke", RevokeHandler, given),
         ],

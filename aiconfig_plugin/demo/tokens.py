@@ -90,6 +90,8 @@ class Token:
     issued_at: float
     expires_at: float
     is_refresh: bool = False
+    jkt: str | None = None
+    """The key that it is bound to (RFC 9449)."""
     spent: bool = False
 
     def get_scope(self) -> str:

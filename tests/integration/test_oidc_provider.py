@@ -8,15 +8,22 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
-from joserfc.jwk import ECKey
+from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 from tests.integration import oidc_provider
 from tests.integration.oidc_provider import RESOURCE, OIDCProvider
 from tests.support.gateway import CREATE_PATH, Gateway, bearer, body
 from tests.support.processes import need
+from tests.support.signing import AUDIENCE, key, proof
+from tests.support.token_gateway import URL
 
 MakeGateway: TypeAlias = Callable[..., Awaitable[Gateway]]
-KEY = ECKey.generate_key("P-256", {"kid": "gateway-1", "use": "sig", "alg": "ES256"})
+KEYS = {
+    "ec": ECKey.generate_key("P-256", {"kid": "ec-1", "use": "sig", "alg": "ES256"}),
+    "rsa": RSAKey.generate_key(2048, {"kid": "rsa-1", "use": "sig", "alg": "RS256"}),
+    "pss": RSAKey.generate_key(2048, {"kid": "pss-1", "use": "sig", "alg": "PS256"}),
+    "ed25519": OKPKey.generate_key("Ed25519", {"kid": "ed-1", "use": "sig", "alg": "EdDSA"}),
+}
 SECRET = "s:e%c+r et&=" + "0123456789" * 3
 
 
@@ -34,7 +41,10 @@ def client(name: str, method: str, **members: Any) -> dict[str, Any]:
 CLIENTS = [
     client("gate:way", "client_secret_basic", client_secret=SECRET),
     client("gateway-post", "client_secret_post", client_secret=SECRET),
-    client("gateway-jwt", "private_key_jwt", jwks={"keys": [KEY.as_dict(private=False)]}),
+    *(
+        client(name, "private_key_jwt", jwks={"keys": [key.as_dict(private=False)]})
+        for name, key in KEYS.items()
+    ),
 ]
 
 
@@ -60,7 +70,8 @@ def settings(provider: OIDCProvider, folder: Path, number: int = 0) -> dict[str,
     if number < 2:
         return given | {"client_secret": SECRET}
     key = folder / "client.jwk"
-    key.write_text(json.dumps(KEY.as_dict(private=True)), encoding="utf-8")
+    content = KEYS[chosen["client_id"]].as_dict(private=True)
+    key.write_text(json.dumps(content), encoding="utf-8")
     key.chmod(0o600)
     return given | {"client_secret": None, "client_key": key}
 
@@ -69,7 +80,7 @@ async def status(gateway: Gateway, token: str, method: str = "GET") -> int:
     return (await gateway.call(method, headers=bearer(token))).code
 
 
-@pytest.mark.parametrize("number", range(3), ids=[c["client_id"] for c in CLIENTS])
+@pytest.mark.parametrize("number", range(len(CLIENTS)), ids=[c["client_id"] for c in CLIENTS])
 async def test_a_user_who_logs_in_has_a_configuration_of_their_own(
     make_gateway: MakeGateway, provider: OIDCProvider, tmp_path: Path, number: int
 ) -> None:
@@ -112,6 +123,34 @@ async def test_a_token_that_is_bound_to_a_key_is_refused(
     granted = await provider.log_in("alice", dpop_key=ECKey.generate_key("P-256"))
     assert granted["token_type"] == "DPoP"
     assert await status(gateway, granted["access_token"]) == 401
+
+
+async def test_with_dpop_it_passes_with_its_proof(
+    make_gateway: MakeGateway, provider: OIDCProvider, tmp_path: Path
+) -> None:
+    given = settings(provider, tmp_path) | {"dpop": "on", "resource": AUDIENCE}
+    gateway = await make_gateway(**given)
+    holder = key("ec-holder")
+    assert isinstance(holder, ECKey)
+    granted = await provider.log_in("alice", dpop_key=holder)
+    for token in (
+        granted["access_token"],
+        (await provider.refresh(granted["refresh_token"], dpop_key=holder))["access_token"],
+    ):
+        assert await status(gateway, token) == 401
+        headers = {"Authorization": f"DPoP {token}", "DPoP": proof(token, URL)}
+        assert (await gateway.call("GET", headers=headers)).code == 404
+        assert (await gateway.call("GET", headers=headers)).code == 401  # the same proof again
+
+
+async def test_a_refresh_token_is_none_where_the_token_type_is_required(
+    make_gateway: MakeGateway, provider: OIDCProvider, tmp_path: Path
+) -> None:
+    gateway = await make_gateway(**settings(provider, tmp_path), require_token_type=True)
+    granted = await provider.log_in("alice")
+    assert await status(gateway, granted["refresh_token"]) == 401
+    again = await provider.refresh(granted["refresh_token"])
+    assert await status(gateway, again["access_token"]) == 404
 
 
 async def test_what_is_no_access_token_of_this_server_is_refused(

@@ -34,7 +34,7 @@ SPA = {
     "application_type": "native",
     "redirect_uris": [REDIRECT_URI],
     "response_types": ["code"],
-    "grant_types": ["authorization_code"],
+    "grant_types": ["authorization_code", "refresh_token"],
     "token_endpoint_auth_method": "none",
 }
 
@@ -58,9 +58,20 @@ def installed(fallback: Path) -> Path:
 
 
 class OIDCProvider:
-    """The server, from the folder where it is installed; ``clients`` are what it knows."""
+    """The server, from the folder where it is installed; ``clients`` are what it knows.
 
-    def __init__(self, folder: Path, *clients: Mapping[str, Any]) -> None:
+    Access tokens are opaque or ``jwt``; ``log_out`` is where the page's client wants log-out
+    tokens (OpenID Connect Back-Channel Logout 1.0).
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *clients: Mapping[str, Any],
+        token_format: str = "opaque",
+        log_out: str | None = None,
+    ) -> None:
+        spa = SPA | ({"backchannel_logout_uri": log_out} if log_out else {})
         self._process = subprocess.Popen(
             ["node", "server.mjs"],
             cwd=folder,
@@ -70,7 +81,9 @@ class OIDCProvider:
             text=True,
         )
         assert self._process.stdin is not None and self._process.stdout is not None
-        told = {"clients": [SPA, *clients], "resource": RESOURCE, "scope": SCOPE}
+        told = {"clients": [spa, *clients], "resource": RESOURCE, "scope": SCOPE}
+        told["format"] = token_format
+        self.browsers: dict[str, httpx2.Cookies] = {}
         self._process.stdin.write(json.dumps(told) + "\n")
         self._process.stdin.flush()
         self.issuer = self._process.stdout.readline().strip()
@@ -87,19 +100,36 @@ class OIDCProvider:
     ) -> dict[str, Any]:
         """Return the token response of a code flow with PKCE, pages and all."""
         verifier = secrets.token_urlsafe(48)
-        async with httpx2.AsyncClient(base_url=self.issuer) as browser:
-            code = await self._authorize(browser, user, scope, verifier)
-            response = await browser.post(
-                "/token",
-                data={
-                    "grant_type": "authorization_code",
-                    "code": code,
-                    "redirect_uri": REDIRECT_URI,
-                    "client_id": "spa",
-                    "code_verifier": verifier,
-                },
-                headers={"DPoP": self._proof(dpop_key)} if dpop_key else {},
-            )
+        browser = self.browsers.setdefault(user, httpx2.Cookies())
+        async with httpx2.AsyncClient(base_url=self.issuer, cookies=browser) as http:
+            code = await self._authorize(http, user, scope, verifier)
+            self.browsers[user] = http.cookies
+        return await self._token(
+            dpop_key,
+            grant_type="authorization_code",
+            code=code,
+            redirect_uri=REDIRECT_URI,
+            code_verifier=verifier,
+        )
+
+    async def refresh(self, token: str, *, dpop_key: ECKey | None = None) -> dict[str, Any]:
+        return await self._token(dpop_key, grant_type="refresh_token", refresh_token=token)
+
+    async def log_out(self, user: str) -> None:
+        """End the user's session as a browser does; the server tells the clients."""
+        cookies = self.browsers.pop(user)
+        async with httpx2.AsyncClient(base_url=self.issuer, cookies=cookies) as http:
+            page = await http.get("/session/end")
+            [secret] = re.findall(r'name="xsrf" value="(\w+)"', page.text)
+            data = {"xsrf": secret, "logout": "yes"}
+            ended = await http.post("/session/end/confirm", data=data)
+        assert ended.is_redirect, ended.text
+
+    async def _token(self, dpop_key: ECKey | None, **data: str) -> dict[str, Any]:
+        headers = {"DPoP": self._proof(dpop_key)} if dpop_key else {}
+        data["client_id"] = "spa"
+        async with httpx2.AsyncClient(base_url=self.issuer) as http:
+            response = await http.post("/token", data=data, headers=headers)
         assert response.status_code == 200, response.text
         granted: dict[str, Any] = response.json()
         return granted
