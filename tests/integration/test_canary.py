@@ -27,11 +27,13 @@ from tests.support.gateway import (
     MIB,
     READ_PATH,
     UPDATE_PATH,
+    VERIFY_PATH,
     Gateway,
     User,
     body,
     entry,
 )
+from tests.support.providers import providers
 
 MakeGateway = Callable[..., Awaitable[Gateway]]
 
@@ -255,6 +257,30 @@ async def test_a_marked_key_and_token_come_out_nowhere(
     assert {"log aiconfig_plugin", "collection ai_model_configs"} <= set(heard.found)
     assert heard.places_of(marker) == set()
     assert heard.places_of(token) == set()
+
+
+async def test_a_key_that_providers_are_asked_about_comes_out_nowhere(
+    make_gateway: MakeGateway, mongod: Any, database_name: str
+) -> None:
+    marker, heard = f"canary{secrets.token_hex(16)}", Haystack()
+    async with providers() as made:
+        gateway = await make_gateway(base_urls=[made.url])
+        alice = gateway.user("alice")
+        with everything_logged(heard):
+            await alice.create(body())
+            for path in ("openai/v1", "anthropic", "google", "redirect", "page", "hangs-up"):
+                there = {**entry(key=await alice.seal(marker)), "baseUrl": f"{made.url}/{path}"}
+                assert (await alice.update(body(there))).code == 200
+                asked = {"provider": "OpenAI", "type": "chat", "model": "gpt-4"}
+                answer = await gateway.call("POST", VERIFY_PATH, asked, alice.auth)
+                assert answer.code == 200, answer.body
+                heard.add_response(answer)
+                heard.add_response(await alice.read("keyUse"))
+            await gateway.plugin.close()
+        assert sum(marker in str(headers) for _, headers in made.requests) == 6
+    heard.add_database(mongod.uri, database_name)
+    assert {"log httpcore2.http11", "collection ai_model_key_use"} <= set(heard.found)
+    assert heard.places_of(marker) == set()
 
 
 @pytest.mark.parametrize("where", ["authenticate", "service", "parse"])

@@ -15,10 +15,19 @@ from aiconfig_plugin import Principal, ResolvedModel
 from aiconfig_plugin.store.key_use import COLLECTION
 from tests.support.builders import ISSUER, RUN, drop, turn
 from tests.support.commands import recorded
-from tests.support.gateway import API, BOTH, OPAQUE, READ, Gateway, User, body, entry, problem
+from tests.support.gateway import (
+    BOTH,
+    OPAQUE,
+    READ,
+    VERIFY_PATH,
+    Gateway,
+    User,
+    body,
+    entry,
+    problem,
+)
 from tests.support.providers import GOOD, NO_QUOTA, providers
 
-VERIFY_PATH = f"{API}/verify/ai-model-config"
 GPT4 = {"provider": "OpenAI", "type": "chat", "model": "gpt-4"}
 UNKNOWN = {"lastUsedAt": None, "lastResult": None, "lastResultAt": None}
 

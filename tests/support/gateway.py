@@ -31,6 +31,7 @@ CREATE_PATH = f"{API}/create/ai-model-config"
 READ_PATH = f"{API}/get/ai-model-config"
 UPDATE_PATH = f"{API}/update/ai-model-config"
 DELETE_PATH = f"{API}/delete/ai-model-config"
+VERIFY_PATH = f"{API}/verify/ai-model-config"
 KEY_PATH = f"{READ_PATH}/encryption-key"
 OPENAPI_PATH = f"{READ_PATH}/openapi.json"
 
