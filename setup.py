@@ -142,6 +142,13 @@ setup(
         "aiconfig_plugin.schemas": ["*.json"],
     },
     include_package_data=False,
+    # Tells Jupyter Server of the extension, which is not enabled by that.
+    data_files=[
+        (
+            "etc/jupyter/jupyter_server_config.d",
+            ["aiconfig_plugin/hosts/jupyter_server_config.d/aiconfig_plugin.json"],
+        )
+    ],
     entry_points={
         "console_scripts": ["aiconfig = aiconfig_plugin.cli:main"],
         # For gateways that discover their plugins: see docs/mount.md.

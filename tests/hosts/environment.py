@@ -34,6 +34,7 @@ class HostEnvironment:
     def __init__(self, fallback: Path) -> None:
         in_environment = sys.prefix != sys.base_prefix
         self.folder = Path(sys.prefix, "hosts") if in_environment else fallback
+        self.prefix = self.folder / "python"
         self.folder.mkdir(exist_ok=True)
         with (self.folder / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # Tests run in several processes.
@@ -43,8 +44,8 @@ class HostEnvironment:
         done, wanted = self.folder / "installed", "\n".join(requirements())
         if done.is_file() and done.read_text(encoding="utf-8") == wanted:
             return
-        venv.create(self.folder / "python", with_pip=True, clear=True)
-        [packages] = (self.folder / "python" / "lib").glob("python3*/site-packages")
+        venv.create(self.prefix, with_pip=True, clear=True)
+        [packages] = (self.prefix / "lib").glob("python3*/site-packages")
         lines = [f"site.addsitedir({path!r})" for path in site.getsitepackages()]
         (packages / "plugin.pth").write_text(f"import site; {'; '.join(lines)}\n", "utf-8")
         command = [self.program("python"), "-m", "pip", "install", "--quiet", *requirements()]
@@ -53,7 +54,7 @@ class HostEnvironment:
         done.write_text(wanted, encoding="utf-8")
 
     def program(self, name: str) -> str:
-        return str(self.folder / "python" / "bin" / name)
+        return str(self.prefix / "bin" / name)
 
     def proxy(self) -> str:
         """Return the path of JupyterHub's proxy, an npm package."""
