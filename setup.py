@@ -34,6 +34,7 @@ FAST_VALIDATION = (
     "platform_python_implementation == 'CPython' and "
     "platform_machine in 'x86_64 aarch64 arm64 AMD64'"
 )
+JUPYTER = "etc/jupyter/jupyter_server_config.d"
 # Hosts that tests/hosts/ runs the adapters in, in a virtual environment of its own.
 HOSTS = ["bokeh>=3.7", "jupyter_server>=2.14", "jupyterhub>=5.2", "panel>=1.6"]
 TEST = [
@@ -143,12 +144,7 @@ setup(
     },
     include_package_data=False,
     # Tells Jupyter Server of the extension, which is not enabled by that.
-    data_files=[
-        (
-            "etc/jupyter/jupyter_server_config.d",
-            ["aiconfig_plugin/hosts/jupyter_server_config.d/aiconfig_plugin.json"],
-        )
-    ],
+    data_files=[(JUPYTER, [f"{JUPYTER}/aiconfig_plugin.json"])],
     entry_points={
         "console_scripts": ["aiconfig = aiconfig_plugin.cli:main"],
         # For gateways that discover their plugins: see docs/mount.md.

@@ -250,13 +250,27 @@ def test_the_wheel_holds_the_package_and_nothing_else(built: Built) -> None:
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
     package = relative_files(built.tree, "aiconfig_plugin")
     schemas = relative_files(built.tree, "schemas")
-    assert names == package | {f"aiconfig_plugin/{name}" for name in schemas}
+    # Where Jupyter Server looks for extensions that could be enabled.
+    data = {name for name in names if name.split("/")[0].endswith(".data")}
+    assert {name.partition("/")[2] for name in data} == {
+        f"data/{name}" for name in relative_files(built.tree, "etc")
+    }
+    assert names - data == package | {f"aiconfig_plugin/{name}" for name in schemas}
 
 
 def test_the_sdist_holds_what_is_needed_to_test_it(built: Built) -> None:
     with tarfile.open(built.sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
-    for folder in (".ci", "aiconfig_plugin", "benchmarks", "docs", "examples", "schemas", "tests"):
+    for folder in (
+        ".ci",
+        "aiconfig_plugin",
+        "benchmarks",
+        "docs",
+        "etc",
+        "examples",
+        "schemas",
+        "tests",
+    ):
         assert relative_files(built.tree, folder) <= names
     files = {"LICENSE", "README.md", "CHANGELOG.md", "MANIFEST.in", "pyproject.toml", "setup.py"}
     assert {*files, "CONTRIBUTING.md", "SECURITY.md", "tox.ini"} <= names
