@@ -35,7 +35,10 @@ export function makeCombobox(input, options) {
   /** @param {string} [filter] */
   const open = (filter = "") => {
     const present = input.value.trim();
-    const found = options().filter((text) => text.toLowerCase().includes(filter.toLowerCase()));
+    const at = (/** @type {string} */ text) => text.toLowerCase().indexOf(filter.toLowerCase());
+    const found = options().filter((text) => at(text) >= 0);
+    // First what begins so.
+    if (filter) found.sort((a, b) => Math.sign(at(a)) - Math.sign(at(b)));
     if (!found.length || (filter && found.length === 1 && found[0] === filter)) return close();
     const option = (/** @type {string} */ text, /** @type {number} */ n) => {
       const id = `${list.id}-${n}`;

@@ -64,10 +64,11 @@ export function iconButton(name, click) {
 
 /**
  * Render the name of an entry; its parts do not change the direction of what surrounds them.
- * @param {{provider: string, model: string}} entry
+ * @param {{provider: string, model: string, label: string}} entry
  */
-export function nameNodes({ provider, model }) {
-  const [first, ...rest] = [provider.trim(), model.trim()].filter(Boolean);
+export function nameNodes({ provider, model, label }) {
+  const parts = [provider, model, label].map((part) => part.trim());
+  const [first, ...rest] = parts.filter(Boolean);
   return [h("bdi", {}, first ?? ""), ...rest.flatMap((text) => [" · ", h("bdi", {}, text)])];
 }
 

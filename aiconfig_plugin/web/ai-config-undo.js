@@ -75,9 +75,8 @@ export class Undo {
   }
 
   #show() {
-    const last = this.#removed.at(-1);
-    this.#view.showUndo(last?.text ?? "", () => {
-      this.#removed.pop();
+    this.#view.showUndo(this.#removed.at(-1)?.text ?? "", () => {
+      const last = this.#removed.pop();
       this.#show();
       if (last) this.#restore(last);
     });

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import BrowserContext, expect
 
-from tests.browser.helpers import SETTINGS, DemoServers, User
+from tests.browser.helpers import GPT, KEY, SETTINGS, DemoServers, ElementPage, User
 
 VIOLATIONS = """async () => {
   const { violations } = await axe.run(document, { resultTypes: ["violations"] });
@@ -104,6 +104,104 @@ def test_axe_offline(filled: User, check: Check, context: BrowserContext) -> Non
     filled.button("Save changes").click()
     filled.page.get_by_text("You are offline").wait_for()
     check("offline")
+
+
+CATALOG = {
+    "providers": [
+        {"name": "OpenAI", "models": [], "otherModels": True, "isPaid": True},
+        {"name": "Mistral", "models": [], "otherModels": True, "sharedKey": "fallback"},
+    ],
+    "otherProviders": False,
+    "baseUrls": [],
+    "systemPrompt": {"mode": "before", "text": "Answer in English."},
+}
+
+
+def rejected(element: ElementPage) -> None:
+    """Many entries: one that is open, one whose key was rejected, one that is off."""
+    use = {"lastUsedAt": None, "lastResult": "rejected", "lastResultAt": "2026-11-23T12:00:00Z"}
+    others = ({**GPT, "model": f"gpt-{n}"} for n in range(10, 17))
+    off = {**GPT, "model": "gpt-5", "enabled": False, "label": "At work"}
+    element.store({**GPT, "key": "stored", "keyUse": use}, off, *others)
+    element.connect()
+    element.open()
+
+
+def choosing(element: ElementPage) -> None:
+    rejected(element)
+    element.entry().get_by_label("Provider", exact=True).press("ArrowDown")
+    element.page.get_by_role("option").first.wait_for()
+
+
+def asking(element: ElementPage) -> None:
+    """A stored key that is of no use, what is not offered, and something to undo."""
+    element.run("({ catalog }) => { server.catalog = catalog; }", catalog=CATALOG)
+    rejected(element)
+    element.open(9)
+    element.button("Remove OpenAI · gpt-16").click()
+    element.open(1)
+    element.fill(1, Provider="Cohere")
+    element.entry().get_by_label("Provider", exact=True).press("Tab")
+    element.entry().get_by_text("Advanced").click()
+
+
+def confirming(element: ElementPage) -> None:
+    rejected(element)
+    element.fill(2, API_key=KEY)
+    element.button("Discard").click()
+
+
+@pytest.mark.parametrize("show", [rejected, choosing, asking, confirming])
+def test_axe_entries(element: ElementPage, axe: str, show: Callable[[ElementPage], None]) -> None:
+    show(element)
+    page = element.page
+    page.evaluate(axe)
+    for scheme in ("light", "dark"):
+        page.emulate_media(reduced_motion="reduce")
+        element.run(
+            """({ scheme }) => {
+              const style = { colorScheme: scheme, background: "Canvas" };
+              Object.assign(document.documentElement.style, style);
+            }""",
+            scheme=scheme,
+        )
+        page.wait_for_function(SETTLED)
+        found = page.evaluate(
+            """async () => {
+              const { violations } = await axe.run(settings, { resultTypes: ["violations"] });
+              return violations.map(({ id, nodes }) => [id, ...nodes.map(({ html }) => html)]);
+            }"""
+        )
+        assert found == [], scheme
+    for width in (320, 1280):
+        page.set_viewport_size({"width": width, "height": 800})
+        # At 1280 px with text of twice the size.
+        element.run(
+            f"() => {{ document.documentElement.style.fontSize = '{1 + width // 1280}em'; }}"
+        )
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_a_model_is_configured_by_the_keyboard_alone(element: ElementPage) -> None:
+    element.store({**GPT, "key": "stored"})
+    element.connect()
+    keyboard = element.page.keyboard
+
+    def press(*keys: str) -> None:
+        for key in keys:
+            keyboard.press(key)
+
+    element.button("Add a model").focus()
+    press("Enter", *"OpenA", "ArrowDown", "Enter", "Tab", *"gpt-5", "Escape", "Tab", "Tab", "Tab")
+    press("Enter")  # "Use the key of OpenAI · gpt-4"
+    expect(element.entry(2).locator(".badge")).to_have_text("New")
+    press("Tab", "Space")  # "Paid"
+    press("Shift+Tab", "Shift+Tab", "Shift+Tab", "Shift+Tab")
+    press("Shift+Tab", "Space", "Shift+Tab", "Shift+Tab", "ArrowUp")  # off, and to the top
+    element.run("() => settings.save()")
+    first, second = element.run("() => server.stored.alice.models")
+    assert first == {**GPT, "model": "gpt-5", "isPaid": True, "enabled": False, "key": "stored"}
+    assert second["model"] == "gpt-4"
 
 
 def focused(user: User) -> str:
