@@ -16,7 +16,7 @@ import { t } from "./ai-config-language.js";
 /**
  * @typedef {object} Form
  * @property {() => [Draft, Stored]} current the draft, and what it was made from
- * @property {(stored: Stored, draft?: Draft) => void} show
+ * @property {(stored: Stored, draft: Draft) => void} show
  * @property {() => void} save
  * @property {(stored: Stored) => void} remove
  */

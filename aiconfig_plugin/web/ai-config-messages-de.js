@@ -198,6 +198,22 @@ export const de = {
   },
   invalid: (pointer) => `Ungültiger Wert (${pointer}).`,
 
+  // A file
+  exportFile: "Exportieren",
+  importFile: "Importieren …",
+  importTitle: "Diese Einstellungen importieren?",
+  importHint:
+    "Schlüssel sind nicht Teil der Datei. Einträge, die bleiben, behalten ihre. Noch ist nichts " +
+    "gespeichert.",
+  importUse: "Diese Einstellungen verwenden",
+  importSame: "Die Datei hat die gezeigten Einstellungen",
+  importWrong: "Das ist keine Datei mit exportierten Einstellungen",
+  importAdded: (names) => `Neu: ${names}`,
+  importRemoved: (names) => `Entfernt: ${names}`,
+  importChanged: (names) => `Geändert: ${names}`,
+  importOrder: "Die Reihenfolge ändert sich",
+  importPrompt: "Der System-Prompt ändert sich",
+
   // Changed elsewhere
   conflict: "Einstellungen wurden anderswo geändert",
   conflictText:

@@ -194,6 +194,20 @@ export const en = {
   }),
   invalid: (/** @type {string} */ pointer) => `Invalid value (${pointer}).`,
 
+  // A file
+  exportFile: "Export",
+  importFile: "Import…",
+  importTitle: "Import these settings?",
+  importHint: "Keys are not part of the file. Entries that stay keep theirs. Nothing is saved yet.",
+  importUse: "Use these settings",
+  importSame: "The file has the settings that are shown",
+  importWrong: "This is not a file of exported settings",
+  importAdded: (/** @type {string} */ names) => `Added: ${names}`,
+  importRemoved: (/** @type {string} */ names) => `Removed: ${names}`,
+  importChanged: (/** @type {string} */ names) => `Changed: ${names}`,
+  importOrder: "The order changes",
+  importPrompt: "The system prompt changes",
+
   // Changed elsewhere
   conflict: "Settings changed elsewhere",
   conflictText:

@@ -13,6 +13,7 @@ import { bestLanguage, listeners, t, useLanguage } from "./ai-config-language.js
 import { describeFailure } from "./ai-config-notice.js";
 import { Operations } from "./ai-config-operations.js";
 import { Conflict, NOTHING, OwnerChanged } from "./ai-config-stored.js";
+import { TransferView } from "./ai-config-transfer-view.js";
 import { SettingsView } from "./ai-config-view.js";
 import { showViolations } from "./ai-config-violations.js";
 
@@ -60,13 +61,16 @@ export class AIConfigSettings extends HTMLElement {
     });
   }
 
+  /** Make what can replace the draft: other versions of it, and files. */
   #makeConflict() {
-    return new ConflictView(this.#view, {
-      current: () => [this.#draft, this.#stored],
-      show: (stored, draft) => this.#show(stored, draft),
+    const form = {
+      current: () => /** @type {[Draft, Stored]} */ ([this.#draft, this.#stored]),
+      show: (/** @type {Stored} */ stored, /** @type {Draft} */ draft) => this.#show(stored, draft),
       save: () => this.save(),
-      remove: (stored) => this.#delete(stored),
-    });
+      remove: (/** @type {Stored} */ stored) => this.#delete(stored),
+    };
+    new TransferView(this.#view, form);
+    return new ConflictView(this.#view, form);
   }
 
   connectedCallback() {

@@ -59,6 +59,8 @@ export class SettingsView {
   /** The search field, and what opens or closes all entries; the list of entries uses them. */
   search = h("input", { type: "search", id: "search", autocomplete: "off" });
   openAll = button("", () => {}, "quiet");
+  /** Holds the buttons that save settings in a file and read them from one. */
+  transfer = h("div", {});
 
   /**
    * @param {ShadowRoot} root
@@ -223,7 +225,7 @@ export class SettingsView {
         this.prompt.root,
         this.#previewPart,
       ),
-      this.#removeAll,
+      h("div", { class: "foot" }, this.transfer, this.#removeAll),
       h("div", { class: "bar" }, this.#undo, this.#state, this.#discard, this.#save),
     );
   }

@@ -29,6 +29,8 @@ import "./ai-config-seal.js";
 import "./ai-config-secret.js";
 import "./ai-config-stored.js";
 import "./ai-config-submission.js";
+import "./ai-config-transfer-view.js";
+import "./ai-config-transfer.js";
 import "./ai-config-undo.js";
 import "./ai-config-view.js";
 import "./ai-config-violations.js";

@@ -221,7 +221,7 @@ def test_the_tab_order_is_the_reading_order(filled: User) -> None:
     filled.prompt.fill("Be brief.")
     filled.button("Log out").focus()
     reached = []
-    for _ in range(26):
+    for _ in range(28):
         filled.page.keyboard.press("Tab")
         reached.append(focused(filled))
     gpt, llama = "OpenAI · gpt-4", "Ollama · llama3"
@@ -231,7 +231,8 @@ def test_the_tab_order_is_the_reading_order(filled: User) -> None:
         *(f"Test the key of {gpt}", f"Replace the key of {gpt}", f"Remove the key of {gpt}"),
         *("Paid", "Label", "Advanced", f"Move {gpt} down", f"Duplicate {gpt}", f"Remove {gpt}"),
         *(f"Reorder {llama}{reorder}", llama, f"Use {llama}"),
-        *("Add a model", "Instructions", "Delete everything…", "Discard", "Save changes"),
+        *("Add a model", "Instructions", "Export", "Import…", "Delete everything…"),
+        *("Discard", "Save changes"),
         *("Message", "Send"),
     ]
 
