@@ -124,6 +124,7 @@ def test_every_metric_is_on_its_page_with_its_labels() -> None:
     metrics.request("/x", 200, 0.1)
     metrics.lookup("hit")
     metrics.call("active", 0.1)
+    metrics.rejection("time")
     metrics.store_operation("read", 0.1, succeeded=True)
     metrics.reload("keyring", succeeded=True)
     metrics.keyring(frozenset(), {("kid", "storage", "true")})
