@@ -7,51 +7,60 @@ log-in asks for nothing, which yours will not do.
 
 import asyncio
 import secrets
+import signal
 
-from tornado.httputil import HTTPServerRequest
-from tornado.web import Application, RequestHandler, create_signed_value, decode_signed_value
+from tornado.web import Application, HTTPError, RequestHandler
 
-from aiconfig_plugin import AIConfigPlugin, InvalidToken, MissingToken, Principal, Settings
+from aiconfig_plugin import AIConfigPlugin, Principal, Settings
 
 COOKIE_SECRET = secrets.token_urlsafe(32)  # yours outlives the process
 ISSUER = "https://gateway.example"
-ORIGIN = "http://127.0.0.1:8888"
+HOSTS = ("127.0.0.1:8888", "localhost:8888")
 BOTH = ("ai-config:read", "ai-config:write")
 
 
-async def authenticate(request: HTTPServerRequest) -> Principal:
-    """Return whom the session cookie stands for."""
-    if request.headers.get("Origin", ORIGIN) != ORIGIN:
-        raise InvalidToken("Another origin's page may not use the session.")  # cookies are ambient
-    cookie = request.cookies.get("session")
-    if cookie is None:
-        raise MissingToken("Log in first.")
-    user = decode_signed_value(COOKIE_SECRET, "session", cookie.value, max_age_days=1)
-    if user is None:
-        raise InvalidToken("The session has ended.")
-    return Principal(issuer=ISSUER, subject=user.decode(), scopes=BOTH)
+class GatewayHandler(RequestHandler):
+    """What all handlers of the gateway share; the plugin's routes become subclasses of it."""
+
+    def prepare(self):
+        if self.request.host not in HOSTS:
+            raise HTTPError(403)
+
+    def get_current_user(self):
+        user = self.get_signed_cookie("session", max_age_days=1)
+        return user and user.decode()
 
 
-class LoginHandler(RequestHandler):
+def principal(handler: RequestHandler) -> Principal | None:
+    """Return whom the session stands for. A cookie is ambient: browsers send it by themselves."""
+    user = handler.current_user
+    return Principal(ISSUER, user, BOTH, ambient=True) if user else None
+
+
+class LoginHandler(GatewayHandler):
+    def get(self) -> None:
+        self.write(f'<form method="post">{self.xsrf_form_html()}<input name="user"></form>')
+
     def post(self) -> None:
         user = self.get_body_argument("user")
-        value = create_signed_value(COOKIE_SECRET, "session", user)
-        self.set_cookie("session", value, httponly=True, samesite="Strict")
+        self.set_signed_cookie("session", user, httponly=True, samesite="Strict")
 
 
 def make_gateway(settings: Settings) -> tuple[Application, AIConfigPlugin]:
-    app = Application([("/login", LoginHandler)])
-    plugin = AIConfigPlugin(settings, authenticate=authenticate)
-    plugin.mount(app)
+    app = Application([("/login", LoginHandler)], cookie_secret=COOKIE_SECRET, xsrf_cookies=True)
+    plugin = AIConfigPlugin(settings, authenticate=lambda _request: None)
+    plugin.mount(app, base=GatewayHandler, principal=principal)
     return app, plugin
 
 
 async def main() -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
     app, plugin = make_gateway(Settings.from_env())
-    await plugin.start()
     server = app.listen(8888, "127.0.0.1")
     try:
-        await asyncio.Event().wait()
+        await stop.wait()  # the first request starts the plugin
     finally:
         server.stop()
         await plugin.close()
