@@ -90,6 +90,7 @@ async def test_requests_and_introspections_are_counted(
     assert lookups == {"hit": 2, "miss": 4, "coalesced": 2}
     for outcome in ("active", "inactive", "unavailable", "refused"):
         assert counts["aiconfig_introspection_calls_total", outcome] == 1
+    assert counts["aiconfig_rejected_tokens_total", "inactive"] == 2
     assert counts["aiconfig_introspection_call_seconds_count",] == 4
     route = READ_PATH.removeprefix("/api/v1")
     for status, number in (("404", 4), ("401", 2), ("503", 1), ("500", 1)):

@@ -23,6 +23,7 @@ MAX_JTI = 256
 """Characters of a ``jti``."""
 _ESCAPE = re.compile("%([0-9A-Fa-f]{2})")
 _UNRESERVED = re.compile("[A-Za-z0-9._~-]")
+_ROUTE = re.compile("/(create|get|update|delete|verify)/ai-model-config(/|$)")
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -158,10 +159,13 @@ def access_token_hash(token: str) -> str:
 def public_url(resource: str, prefix: str, path: str) -> str:
     """Return the URL that a caller sees of a path here.
 
-    Below the prefix it is below the resource; the gateway's own routes are beside it.
+    Below the prefix it is below the resource; the gateway's own routes are beside it. A host may
+    have mounted the routes below another prefix.
     """
     if path == prefix or path.startswith(prefix + "/"):
         return resource + path[len(prefix) :]
+    if route := _ROUTE.search(path):
+        return resource + path[route.start() :]
     parts = urlsplit(resource)
     return f"{parts.scheme}://{parts.netloc}{path}"
 

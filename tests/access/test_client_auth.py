@@ -55,16 +55,21 @@ def settings(path: Path, **given: Any) -> Settings:
 
 EC = ECKey.generate_key("P-256")
 RSA = RSAKey.generate_key(2048)
+ED = OKPKey.generate_key("Ed25519")
 KEYS = {
     "ec-jwk": (EC.as_dict(private=True) | {"kid": "k1", "use": "sig"}, "ES256", EC),
     "ec-jwk-alg": (EC.as_dict(private=True) | {"alg": "ES256"}, "ES256", EC),
     "ec-pem": (EC.as_pem(private=True).decode(), "ES256", EC),
     "rsa-jwk": (RSA.as_dict(private=True), "RS256", RSA),
     "rsa-jwk-alg": (RSA.as_dict(private=True) | {"alg": "PS256"}, "PS256", RSA),
+    "ed-jwk": (ED.as_dict(private=True) | {"kid": "k2"}, "EdDSA", ED),
+    "ed-jwk-alg": (ED.as_dict(private=True) | {"alg": "Ed25519"}, "Ed25519", ED),
+    "ed-pem": (ED.as_pem(private=True).decode(), "EdDSA", ED),
     "rsa-pem": (RSA.as_pem(private=True).decode(), "RS256", RSA),
 }
 
 
+@pytest.mark.filterwarnings("ignore:EdDSA is deprecated")  # by the decoding of this test
 @pytest.mark.parametrize("name", KEYS)
 async def test_each_call_carries_a_fresh_assertion_for_the_issuer(
     server: ScriptedServer, tmp_path: Path, name: str

@@ -24,6 +24,9 @@ URL = f"{RESOURCE}/get/ai-model-config"
         ("/api/v1/get/x", f"{RESOURCE}/get/x"),
         ("/api/v1", RESOURCE),
         ("/chat", "https://gateway.example/chat"),
+        ("/user/al/ai/get/ai-model-config", f"{RESOURCE}/get/ai-model-config"),
+        ("/other/get/ai-model-config/catalog", f"{RESOURCE}/get/ai-model-config/catalog"),
+        ("/get/ai-model-configs", "https://gateway.example/get/ai-model-configs"),
         ("/api/v11/x", "https://gateway.example/api/v11/x"),
     ],
 )
