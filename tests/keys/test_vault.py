@@ -664,5 +664,5 @@ def test_the_metrics_show_the_keys_of_the_keyring() -> None:
 def test_a_keyring_takes_another_of_its_keys_as_primary() -> None:
     ring = vault("old", "new").keyring.with_primary("new")
     assert ring.primary == "new" and list(ring.storage) == ["old", "new"]
-    with pytest.raises(ConfigurationError, match="no storage key other"):
+    with pytest.raises(ConfigurationError, match="no key other"):
         ring.with_primary("other")

@@ -37,21 +37,19 @@ def kms(aws: Moto, given: Given) -> Moto:
 
 
 def test_what_is_wrapped_is_unwrapped_by_id_arn_and_alias(kms: Moto) -> None:
-    key_id = kms.create_key(f"k{secrets.token_hex(4)}")
-    arn = kms.client().describe_key(KeyId=key_id)["KeyMetadata"]["Arn"]
-    for name in (key_id, arn):
-        wrapped = wrap(kms.kek(name), KEY)
-        assert unwrap(kms.kek(name), wrapped) == unwrap(kms.kek(key_id), wrapped) == KEY
     alias = f"k{secrets.token_hex(4)}"
-    kms.create_key(alias)
-    assert unwrap(kms.kek(f"alias/{alias}"), wrap(kms.kek(f"alias/{alias}"), KEY)) == KEY
+    key_id = kms.create_key(alias)
+    arn = kms.client.describe_key(KeyId=key_id)["KeyMetadata"]["Arn"]
+    wrapped = wrap(kms.kek(f"alias/{alias}"), KEY)
+    for name in (key_id, arn, f"alias/{alias}"):
+        assert unwrap(kms.kek(name), wrapped) == KEY
 
 
 def test_it_is_bound_to_its_purpose(kms: Moto) -> None:
     key_id = kms.create_key(f"k{secrets.token_hex(4)}")
 
     def wrapped_for(**context: str) -> str:
-        answer = kms.client().encrypt(KeyId=key_id, Plaintext=KEY, EncryptionContext=context)
+        answer = kms.client.encrypt(KeyId=key_id, Plaintext=KEY, EncryptionContext=context)
         return base64.b64encode(answer["CiphertextBlob"]).decode()
 
     assert unwrap(kms.kek(key_id), wrapped_for(**CONTEXT)) == KEY

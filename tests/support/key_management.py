@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +103,7 @@ class Moto:
     def kek(self, key: str) -> str:
         return f"awskms://{self.endpoint}/{key}"
 
+    @cached_property
     def client(self) -> Any:
         import boto3
 
@@ -112,9 +114,8 @@ class Moto:
 
     def create_key(self, alias: str) -> str:
         """Create a key that is known as ``alias/ALIAS`` too; return its id."""
-        client = self.client()
-        key_id: str = client.create_key()["KeyMetadata"]["KeyId"]
-        client.create_alias(AliasName=f"alias/{alias}", TargetKeyId=key_id)
+        key_id: str = self.client.create_key()["KeyMetadata"]["KeyId"]
+        self.client.create_alias(AliasName=f"alias/{alias}", TargetKeyId=key_id)
         return key_id
 
 
