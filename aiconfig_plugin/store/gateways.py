@@ -21,7 +21,7 @@ from aiconfig_plugin.domain import LIVE, FleetKeys, Gateway, Kids
 from aiconfig_plugin.store.collections import CollectionSpec, Document, Index
 from aiconfig_plugin.store.connection import Connection
 from aiconfig_plugin.store.documents import CONFIGS, FENCE
-from aiconfig_plugin.store.operation import store_operation
+from aiconfig_plugin.store.operation import measured, store_operation
 from aiconfig_plugin.store.validators import LOCKS as COLLECTION
 from aiconfig_plugin.store.validators import change_validator
 
@@ -43,6 +43,7 @@ class MongoGateways:
         self._connection = connection
         self._timeout = min(_TIMEOUT, connection.timeout)
 
+    @measured("announce")
     async def announce(self, id: str, kids: Kids, uses: Kids) -> bool:
         told = {
             "host": socket.gethostname(),
@@ -56,10 +57,12 @@ class MongoGateways:
             result = await self._collection.update_one({"_id": id}, update, upsert=True)
         return bool(result.matched_count)
 
+    @measured("leave")
     async def leave(self, id: str) -> None:
         with suppress(InvalidOperation), store_operation(self._timeout):
             await self._collection.delete_one({"_id": id})  # unless the host has closed its client
 
+    @measured("members")
     async def live(self) -> Sequence[Gateway]:
         query = {"$expr": {"$gte": ["$seen", {"$subtract": ["$$NOW", int(LIVE * 1000)]}]}}
         with store_operation(self._timeout):
@@ -78,11 +81,13 @@ class MongoGateways:
             for document in documents
         ]
 
+    @measured("fleet-keys")
     async def keys(self) -> FleetKeys:
         with store_operation(self._timeout):
             found: Document | None = await self._current.find_one({"_id": _KEYRING})
         return FleetKeys() if found is None else _to_keys(found)
 
+    @measured("change-fleet-keys")
     async def change_keys(self, before: FleetKeys, after: FleetKeys) -> bool:
         query = {"_id": _KEYRING, "version": before.version}
         with store_operation(self._timeout, unanswered="unknown"):

@@ -24,7 +24,7 @@ from aiconfig_plugin.store.collections import (
 )
 from aiconfig_plugin.store.connection import Connection
 from aiconfig_plugin.store.documents import owner_id
-from aiconfig_plugin.store.operation import store_operation
+from aiconfig_plugin.store.operation import measured, store_operation
 
 COLLECTION: Final = "ai_model_key_use"
 REMOVED_AFTER: Final = timedelta(days=400)
@@ -56,6 +56,7 @@ class MongoKeyUse:
         self._connection = connection
         self._timeout = min(_TIMEOUT, connection.timeout)
 
+    @measured("read-use")
     async def read(self, keys: Collection[KeyIdentity]) -> Mapping[KeyIdentity, KeyUse]:
         ids = {_id(key): key for key in keys}
         with store_operation(self._timeout):
@@ -63,6 +64,7 @@ class MongoKeyUse:
             documents: list[Document] = await found.to_list(len(ids))
         return {ids[document["_id"]]: _to_use(document) for document in documents}
 
+    @measured("record-use")
     async def record(self, uses: Mapping[KeyIdentity, KeyUse]) -> None:
         updates = [
             UpdateOne({"_id": _id(key)}, [{"$set": _merged(key, use)}], upsert=True)
@@ -71,6 +73,7 @@ class MongoKeyUse:
         with store_operation(self._timeout):
             await self._collection.bulk_write(updates, ordered=False)
 
+    @measured("forget-use")
     async def forget(self, owners: Collection[Owner]) -> None:
         query = {"owner": {"$in": [owner_id(owner) for owner in owners]}}
         with store_operation(self._timeout):

@@ -15,7 +15,7 @@ from bson import ObjectId
 from aiconfig_plugin.domain import LOGOUTS_KEPT, Logout
 from aiconfig_plugin.store.collections import CollectionSpec, Document, Index
 from aiconfig_plugin.store.connection import Connection
-from aiconfig_plugin.store.operation import store_operation
+from aiconfig_plugin.store.operation import measured, store_operation
 
 COLLECTION: Final = "ai_model_logouts"
 LOGOUTS: Final = CollectionSpec(
@@ -30,6 +30,7 @@ class MongoLogouts:
         self._connection = connection
         self._timeout = connection.timeout
 
+    @measured("log-out")
     async def add(self, *, subject: str | None = None, token: str | None = None) -> None:
         given = {"subject": subject, "token": token}
         told = {name: {"$literal": value} for name, value in given.items() if value is not None}
@@ -39,6 +40,7 @@ class MongoLogouts:
                 {"_id": ObjectId()}, [{"$set": {**told, "at": "$$NOW"}}], upsert=True
             )
 
+    @measured("log-outs")
     async def recent(self, seconds: float) -> Sequence[Logout]:
         since = {"$subtract": ["$$NOW", int(seconds * 1000)]}
         with store_operation(self._timeout):

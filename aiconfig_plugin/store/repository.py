@@ -205,6 +205,7 @@ class MongoRepository:
             )
         return int(reply["n"])
 
+    @measured("count")
     async def count_by_kid(self) -> Mapping[str, int]:
         """Return how many stored keys each ``kid`` wraps. Reads the whole collection."""
         pipeline: list[Document] = [

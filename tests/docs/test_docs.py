@@ -37,7 +37,7 @@ ROOT = DOCS.parent
 BESIDE = [ROOT / f"{name}.md" for name in ("README", "CHANGELOG", "CONTRIBUTING", "SECURITY")]
 PAGES = [ROOT / "README.md", *sorted(DOCS.glob("**/*.md"))]
 REFERENCE = sorted((DOCS / "reference").glob("*.rst"))
-KINDS = {"html", "js", "json", "python", "ruby", "sh"}
+KINDS = {"css", "html", "js", "json", "python", "ruby", "sh"}
 SETTINGS = {variable(field.name): field for field in dataclasses.fields(Settings)}
 
 

@@ -16,6 +16,7 @@ import pytest
 import tornado
 from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo import AsyncMongoClient, MongoClient
+from pymongo.server_api import ServerApi
 from tornado.httputil import HTTPServerRequest
 from tornado.web import Application, HTTPError, RequestHandler
 
@@ -229,15 +230,33 @@ async def test_after_a_close_it_can_be_started_again(gateway: Gateway) -> None:
 # The host's own database
 
 
-@pytest.mark.parametrize("make_client", [AsyncIOMotorClient, AsyncMongoClient])
+STRICT = {"server_api": ServerApi("1", strict=True)}
+
+
+@pytest.mark.parametrize(
+    ("make_client", "options"),
+    [
+        (AsyncIOMotorClient, {}),
+        (AsyncMongoClient, {}),
+        (AsyncIOMotorClient, STRICT),
+        (AsyncMongoClient, STRICT),
+    ],
+)
 async def test_the_hosts_own_database_is_used_and_left_open(
-    make_gateway: MakeGateway, mongod: Any, database_name: str, make_client: Any
+    make_gateway: MakeGateway,
+    mongod: Any,
+    database_name: str,
+    make_client: Any,
+    options: dict[str, Any],
 ) -> None:
-    client = make_client(mongod.uri)
+    client = make_client(mongod.uri, **options)
     database = client[database_name]
     gateway = await make_gateway(database=database, mongodb_uri=None)
     await whole_journey(gateway.user("alice"))
     await gateway.user("bob").create(body())
+    await gateway.plugin.resolve("bob", issuer=gateway.issuer)
+    await gateway.plugin.logout(subject="bob")
+    await gateway.plugin.rotate()
     await gateway.plugin.close()
     names = set(await database.list_collection_names())
     assert names == {spec.name for spec in COLLECTIONS}
