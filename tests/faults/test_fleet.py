@@ -31,7 +31,9 @@ from tests.support.processes import environment
 from tests.support.replica_set import ReplicaSet
 from tests.support.served import Served
 
-OWNERS = [f"user{n}" for n in range(6)]
+OWNERS = [f"user{n}" for n in range(4)]
+IDLE = "idle"
+"""An owner who saves a key once; only a rotation writes it again."""
 HOUR = 3600
 SKEWED = """
 import sys, time
@@ -96,6 +98,9 @@ class Users:
     wrong: list[str] = field(default_factory=list)
 
     async def run(self, stop: asyncio.Event) -> None:
+        idle = asyncio.Event()
+        idle.set()
+        await self._user(IDLE, idle)
         await asyncio.gather(*(self._user(owner, stop) for owner in OWNERS))
 
     async def _user(self, owner: str, stop: asyncio.Event) -> None:
@@ -111,7 +116,7 @@ class Users:
                 return response.json()
 
             method, path = "POST", "/create/ai-model-config"
-            while not stop.is_set():
+            while True:
                 recipient = await call("GET", "/get/ai-model-config/encryption-key")
                 sealed = seal(recipient, f"key of {owner}", provider="OpenAI")
                 await call(method, path, json=_body(sealed))
@@ -122,7 +127,9 @@ class Users:
                     self.wrong.append(f"{owner}: {states}")
                 # What comes back is opened, to see whose it is.
                 await call("PUT", path, json=_body(read["models"][0]["apiKeyEncrypted"]))
-                await asyncio.sleep(0.1 * chance.random())
+                if stop.is_set():
+                    return
+                await asyncio.sleep(0.4 * chance.random())
 
 
 def _body(key: str) -> Any:
@@ -156,21 +163,18 @@ def test_keys_are_turned_in_three_processes_under_load_without_a_restart(
         fleet.distribute(2)
         told = await run("keyring", "activate", "--expect", "3", ahead=HOUR)
         assert f"{new} [3/3]" in told
-        refused = await run("keyring", "promote", path, code=2)
-        assert "keyring activate" in refused
         async with last_week:
             assert await ready(last_week) == 503
             assert f"The keyring lacks {', '.join(sorted(_added(old, path)))}" in (
                 last_week.log.read_text()
             )
-        await run("rotate", ahead=HOUR)
+        assert "0 stored keys" not in await run("rotate", ahead=HOUR)
         told = await run("keyring", "retire", path)
         assert old.primary in told and old.primary_sealing in told
         fleet.distribute(0, 1, 2)
-        await run("check", code=1)  # only its settings of the authorization server are missing
 
     async def run() -> Users:
-        issuer = Issuer(OWNERS)
+        issuer = Issuer([*OWNERS, IDLE])
         issuer.start()
         async with AsyncExitStack() as stack:
             stack.push_async_callback(issuer.stop)
@@ -190,10 +194,10 @@ def test_keys_are_turned_in_three_processes_under_load_without_a_restart(
         return users
 
     users = asyncio.run(run())
-    assert users.wrong == [] and users.seen["PUT 200"] > 50
+    assert users.wrong == [] and users.seen["PUT 200"] > 20
     kid = load_keyring(tmp_path / "keyring.json").primary
     stored = [model["key"]["kid"] for found in documents.find() for model in found["models"]]
-    assert stored == [kid] * len(OWNERS)
+    assert stored == [kid] * (len(OWNERS) + 1)
 
 
 def _added(old: Any, path: str) -> Collection[str]:
