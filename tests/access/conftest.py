@@ -48,12 +48,18 @@ def make(
     """Makes authenticators that ask the scripted server, with settings of one's choice."""
     made: list[TokenAuthenticator] = []
 
-    async def started(*, limits: Limits | None = None, **changes: Any) -> TokenAuthenticator:
+    async def started(
+        *,
+        limits: Limits | None = None,
+        is_believed: Callable[[], bool] = lambda: True,
+        **changes: Any,
+    ) -> TokenAuthenticator:
         authenticator = open_authenticator(
             settings(server, **changes),
             clock=lambda: clocks.epoch,
             timer=lambda: clocks.ticks,
             limits=limits or Limits(),
+            is_believed=is_believed,
         )
         made.append(authenticator)
         await authenticator.start()

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime, timezone
 
 import pytest
 
 from aiconfig_plugin import InvalidToken, Principal
 from aiconfig_plugin.access.authenticator import TokenAuthenticator
+from aiconfig_plugin.domain import Logout, token_digest
 from tests.access.conftest import NOW, TOKEN, Clocks, Make, gather, outcome
 from tests.support.scripted_server import INACTIVE, Reply, ScriptedServer, active
 
+AT = datetime.fromtimestamp(NOW, timezone.utc)
 EITHER = pytest.mark.parametrize("reply", [active(), INACTIVE], ids=["active", "inactive"])
 
 
@@ -210,3 +213,40 @@ async def test_who_comes_after_a_log_out_does_not_get_the_answer_from_before(
     assert isinstance(await late, InvalidToken)
     assert isinstance(await outcome(authenticator.authenticate(TOKEN)), InvalidToken)
     assert server.asked(TOKEN) == 2
+
+
+@EITHER
+async def test_nothing_that_is_remembered_counts_while_it_is_not_believed(
+    make: Make, server: ScriptedServer, reply: Reply
+) -> None:
+    believed = [True]
+    authenticator = await make(is_believed=lambda: believed[0])
+    server.script(TOKEN, reply)
+    assert await asks_about(authenticator, server)
+    assert not await asks_about(authenticator, server)
+    believed[0] = False
+    assert await asks_about(authenticator, server)
+    assert await asks_about(authenticator, server)
+    believed[0] = True
+    assert not await asks_about(authenticator, server)
+
+
+@pytest.mark.parametrize(
+    ("logout", "ended"),
+    [
+        (Logout("1", AT, subject="alice"), [True, True, False]),
+        (Logout("1", AT, token=token_digest("a1")), [True, False, False]),
+        (None, [True, True, True]),
+    ],
+    ids=["subject", "token", "some may be missing"],
+)
+async def test_a_log_out_from_the_store_is_forgotten(
+    make: Make, server: ScriptedServer, logout: Logout | None, ended: list[bool]
+) -> None:
+    authenticator = await make()
+    tokens = {"a1": active(), "a2": active(), "b": active("bob")}
+    for token, reply in tokens.items():
+        server.script(token, reply)
+        assert await asks_about(authenticator, server, token)
+    authenticator.log_out(logout)
+    assert [await asks_about(authenticator, server, token) for token in tokens] == ended
