@@ -47,6 +47,8 @@ class Source(Generic[T]):
         self._read = read
         self._parse = parse
         self._digest = b""
+        # What was parsed, which may have asked a service, and could not be applied yet.
+        self._waiting: tuple[bytes, T] | None = None
 
     def open(self) -> T:
         """Read it for the first time."""
@@ -59,13 +61,15 @@ class Source(Generic[T]):
         """Read it again and apply what has changed; tell whether anything has."""
         content = await asyncio.to_thread(self._read_or_raise)
         if (digest := _digest(content)) == self._digest:
+            self._waiting = None
             return False
-        value = await asyncio.to_thread(self._parse_or_raise, content)
+        if self._waiting is None or self._waiting[0] != digest:
+            self._waiting = digest, await asyncio.to_thread(self._parse_or_raise, content)
         try:
-            await apply(value)
+            await apply(self._waiting[1])
         except ConfigurationError as err:
             raise self._wrong(err) from None
-        self._digest = digest
+        self._digest, self._waiting = digest, None
         return True
 
     def _read_or_raise(self) -> bytes:

@@ -119,11 +119,25 @@ async def test_what_could_not_be_applied_is_tried_again(
 ) -> None:
     text.failure = failure
     text.file.write_text("two")
-    await reloader.reload()
+    for _ in range(2):
+        await reloader.reload()
     assert str(failure) in caplog.text
     text.failure = None
     await reloader.reload()
     assert text.applied == ["two"]
+    # An envelope is opened by a service, which is asked once for each changed file.
+    assert text.parsed == ["one", "two"]
+
+
+async def test_what_waits_gives_way_to_what_is_read_next(text: Text, reloader: Reloader) -> None:
+    text.failure = ConfigurationError("it lacks a key.")
+    text.file.write_text("two")
+    await reloader.reload()
+    text.file.write_text("three")
+    await reloader.reload()
+    text.failure = None
+    await reloader.reload()
+    assert text.applied == ["three"] and text.parsed == ["one", "two", "three"]
 
 
 async def test_one_that_is_wrong_does_not_keep_others_from_being_read(
