@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -85,6 +86,8 @@ def _demo(port: int, data: Path, tokens: Literal["introspection", "jwt"]) -> Non
             f"The demo needs more packages: pip install 'aiconfig-plugin[demo]' ({err})."
         ) from err
     run_until_stopped(lambda stop: run_demo(port, data, tokens=tokens, stop=stop))
+    # All is closed, and the process ends: one more Ctrl-C would only print a traceback.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 @command.command("openapi")

@@ -18,7 +18,7 @@ from tornado.httpserver import HTTPServer
 
 from aiconfig_plugin import AIConfigPlugin, Settings
 from aiconfig_plugin.demo.authorization_server import AuthorizationServer
-from aiconfig_plugin.demo.mongod import Mongod
+from aiconfig_plugin.demo.kept_mongod import kept_mongod
 from aiconfig_plugin.demo.oauth_handlers import application
 from aiconfig_plugin.demo.page_handlers import (
     AskHandler,
@@ -75,7 +75,7 @@ async def run_demo(
         # First what fails at once: a port in use, a directory that cannot be written.
         gateway_listener, server_listener = _bind_pair(stack, port)
         keyring, offered = _prepare(data, catalog(url))
-        uri = mongodb_uri or await _start_mongod(stack, data / "mongodb")
+        uri = mongodb_uri or (await stack.enter_async_context(kept_mongod(data / "mongodb"))).uri
         _serve(stack, application(server), server_listener)
         plugin = AIConfigPlugin(
             Settings(
@@ -99,6 +99,8 @@ async def run_demo(
         plugin.mount(app)
         await plugin.start()
         _serve(stack, app, gateway_listener)
+        if stop.is_set():
+            return  # Ctrl-C while it was starting.
         store = "the MongoDB given" if mongodb_uri else f"{uri} (private)"
         ready(_text(url, server, data, store))
         await stop.wait()
@@ -161,20 +163,6 @@ def _prepare(data: Path, catalog: Mapping[str, Any]) -> tuple[Path, Path]:
     if missing:
         create_keyring(keyring)
     return keyring, offered
-
-
-async def _start_mongod(stack: AsyncExitStack, data: Path) -> str:
-    mongod = Mongod(data)
-    starting = asyncio.create_task(asyncio.to_thread(mongod.start))
-
-    async def end() -> None:
-        # A cancelled demo does not cancel the thread: only a start that is over can be undone.
-        await asyncio.wait({starting})
-        await asyncio.to_thread(mongod.stop)
-
-    stack.push_async_callback(end)
-    await asyncio.shield(starting)
-    return mongod.uri
 
 
 def _serve(stack: AsyncExitStack, app: tornado.web.Application, listener: socket.socket) -> None:

@@ -74,6 +74,10 @@ def _missing_library(name: str) -> str:
     )
 
 
+def _how(code: int) -> str:
+    return f"by {signal.Signals(-code).name}" if code < 0 else f"with code {code}"
+
+
 def free_port() -> int:
     """Return a TCP port that was free on the loopback interface a moment ago."""
     with socket.socket() as probe:
@@ -125,6 +129,18 @@ class Mongod:
             raise RuntimeError("mongod is not running")
         return self._process.pid
 
+    @property
+    def ended(self) -> str | None:
+        """How the process ended by itself, such as "by SIGKILL"; None while it runs."""
+        if self._process is None:
+            return "before it was ready"
+        code = self._process.poll()
+        return None if code is None else _how(code)
+
+    def keep_port(self) -> None:
+        """From now on start on the port of the last start, and on no other."""
+        self._fixed_port = self.port
+
     def __enter__(self) -> Mongod:
         self.start()
         return self
@@ -142,7 +158,7 @@ class Mongod:
 
         Raises :class:`~aiconfig_plugin.errors.ConfigurationError` when it ends before that.
         """
-        if self._process is not None:
+        if self._process is not None and self._process.poll() is None:
             raise RuntimeError("mongod is running already")
         executable = self._executable or find_mongod()
         try:
@@ -246,10 +262,9 @@ class Mongod:
         missing = _MISSING_LIBRARY.search(said)
         if missing:
             return _missing_library(missing[1].decode(errors="replace"))
-        how = f"by {signal.Signals(-code).name}" if code < 0 else f"with code {code}"
         lines = said.decode(errors="replace").strip().splitlines()
         last = f": {lines[-1].strip()}" if lines and not written else ""
-        return f"mongod ended {how} before it was ready{last} (log: {self.log})."
+        return f"mongod ended {_how(code)} before it was ready{last} (log: {self.log})."
 
     def _holder(self) -> str:
         # mongod writes its process id into its lock file.

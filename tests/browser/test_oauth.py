@@ -19,8 +19,11 @@ SESSION = """
 const [origin, issuer] = ["https://app.test", "https://as.test"];
 globalThis.location = { origin, pathname: "/", search: `?state=s&iss=${issuer}&code=c` };
 globalThis.history = { replaceState: () => {} };
+const items = new Map([["oauth-flow", JSON.stringify({ state: "s", verifier: "v" })]]);
 globalThis.sessionStorage = {
-  getItem: () => JSON.stringify({ state: "s", verifier: "v" }), removeItem: () => {},
+  getItem: (name) => items.get(name) ?? null,
+  setItem: (name, value) => items.set(name, value),
+  removeItem: (name) => items.delete(name),
 };
 const requests = [];
 const replies = given.replies;
@@ -31,7 +34,8 @@ globalThis.fetch = async (url, { body } = {}) => {
   }
   requests.push(Object.fromEntries(body));
   await hold;
-  return Response.json(url === "/token" ? replies.shift() : {});
+  const reply = url === "/token" ? replies.shift() : {};
+  return Response.json(reply, { status: reply.error ? 400 : 200 });
 };
 const { Session } = await import(given.module);
 const session = new Session({ issuer, clientId: "spa", scope: "read" });
@@ -59,6 +63,27 @@ def test_a_refresh_token_that_is_not_rotated_is_kept(node: RunScript) -> None:
         {"access_token": "a4"},
     )
     assert sent == [None, "r1", "r1", "r2"]
+
+
+def test_a_reloaded_tab_goes_on_with_its_newest_refresh_token(node: RunScript) -> None:
+    restored = run_session(
+        node,
+        """const reloaded = () => new Session({ issuer, clientId: "spa", scope: "read" });
+        const second = reloaded();
+        const done = [await second.restore(), await second.getToken()];
+        const third = reloaded();
+        done.push(await third.restore(), third.isLoggedIn, await reloaded().restore());
+        return [...done, requests.map(({ refresh_token }) => refresh_token)];""",
+        FIRST,
+        {"access_token": "a2", "refresh_token": "r2"},
+        {"error": "invalid_grant"},
+    )
+    assert restored == [True, "a2", False, False, False, [None, "r1", "r2"]]
+
+
+def test_a_log_out_forgets_the_refresh_token(node: RunScript) -> None:
+    script = "await session.logOut(); return [...items.keys()];"
+    assert run_session(node, script, FIRST) == []
 
 
 def test_renewals_are_shared(node: RunScript) -> None:

@@ -45,7 +45,7 @@ def set_up(user: User) -> None:
 
 
 def reload(user: User) -> None:
-    """Reload; tokens are kept in memory only, so this logs in again."""
+    """Reload; the tab stays logged in."""
     user.log_in()
 
 

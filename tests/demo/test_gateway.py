@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import socket
 from pathlib import Path
 
 import pytest
 
+from aiconfig_plugin.cli import main
+from aiconfig_plugin.demo import gateway
 from aiconfig_plugin.demo.gateway import run_demo
 from aiconfig_plugin.errors import ConfigurationError
 
@@ -33,3 +36,34 @@ def test_a_port_that_is_taken_is_named_with_the_pair(tmp_path: Path, above: int)
 @pytest.mark.parametrize("port", [0, 65535])
 def test_a_port_without_one_above_it_is_refused(tmp_path: Path, port: int) -> None:
     assert "from 1 to 65534" in refused(port, tmp_path / "data")
+
+
+def test_ctrl_c_while_it_starts_ends_it_without_a_word(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    bind = gateway._bind
+    monkeypatch.setattr(gateway, "_bind", lambda stack, _port: bind(stack, 0))
+    said: list[str] = []
+
+    async def run() -> None:
+        stop = asyncio.Event()
+        stop.set()
+        await run_demo(8888, tmp_path / "data", ready=said.append, stop=stop)
+
+    asyncio.run(run())
+    assert (said, caplog.messages) == ([], [])
+    pid = int((tmp_path / "data" / "mongodb" / "mongod.lock").read_text() or 0)
+    assert pid == 0  # mongod empties it when it ends.
+
+
+def test_after_its_end_one_more_ctrl_c_prints_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def ended(*_given: object, **_options: object) -> None:
+        return None
+
+    monkeypatch.setattr("aiconfig_plugin.demo.run_demo", ended)
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        assert main(["demo"]) == 0
+        assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)

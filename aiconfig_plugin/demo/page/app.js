@@ -64,7 +64,17 @@ function showAnswer(title, facts = []) {
   answer.replaceChildren(text, list);
 }
 
+/** Say below the message that what is typed above is not used yet. */
+function showUnsaved() {
+  byId("unsaved").hidden = !settings.dirty;
+}
+for (const name of ["input", "change", "click", "ai-config-saved"]) {
+  // After the element has dealt with it.
+  document.addEventListener(name, () => setTimeout(showUnsaved));
+}
+
 async function ask() {
+  showAnswer("Waiting for the model…");
   const response = await call("/demo/ask", { message: question.value });
   const reply = await response.json();
   if (!response.ok) {
@@ -81,6 +91,7 @@ async function ask() {
 byId("log-in").addEventListener("click", () => session.logIn().catch(report));
 
 byId("log-out").addEventListener("click", async () => {
+  if (settings.dirty && !confirm("Log out? Your changes are not saved and will be lost.")) return;
   // The gateway caches introspections for some seconds: drop this one.
   await call("/demo/log-out").catch(() => null);
   await session.logOut().catch(report);
@@ -88,9 +99,13 @@ byId("log-out").addEventListener("click", async () => {
   byId("log-in").focus();
 });
 
-byId("ask").addEventListener("submit", (event) => {
+byId("ask").addEventListener("submit", async (event) => {
   event.preventDefault();
-  ask().catch(() => showAnswer("The gateway is unreachable."));
+  const form = byId("ask");
+  if (form.ariaBusy === "true") return;
+  form.ariaBusy = "true";
+  await ask().catch(() => showAnswer("The gateway is unreachable."));
+  form.ariaBusy = "false";
 });
 
 document.addEventListener("ai-config-unauthorized", (event) => {
@@ -116,6 +131,10 @@ function report(error) {
   say(error instanceof TypeError ? offline : /** @type {Error} */ (error).message);
 }
 
-await session.handleRedirect().catch(report);
+try {
+  if (!(await session.handleRedirect())) await session.restore();
+} catch (error) {
+  report(error);
+}
 const { AIConfigClient } = await import(`${api}/web/ai-config.js`);
 await show().catch(report);

@@ -1,7 +1,10 @@
 // OAuth 2.0 for a single-page application: authorization code with PKCE (RFC 7636), public client.
-// Tokens are kept in memory only; state and verifier are in session storage during the redirect.
+// Access tokens are kept in memory. The refresh token is in the tab's session storage as well, so that
+// a reload keeps the user logged in. The price: until the log-out, a script that runs on this origin
+// can take it; the server replaces it at each use, and the page's policy admits only its own scripts.
 
 const FLOW = "oauth-flow";
+const REFRESH_TOKEN = "oauth-refresh-token";
 // Begins the state of a log-in in a separate window, which passes the response on.
 const BESIDE = "beside.";
 const CHANNEL = "oauth-response";
@@ -70,10 +73,21 @@ export class Session {
     if (response.get("state")?.startsWith(BESIDE)) {
       // Not through window.opener, which Cross-Origin-Opener-Policy removes.
       new BroadcastChannel(CHANNEL).postMessage(response.toString());
+      // A window begins with a copy of its opener's session storage.
+      sessionStorage.clear();
       window.close();
-      return false;
+      throw new Error("You are logged in. Close this window to go on in the other one.");
     }
     return this.#finish(response);
+  }
+
+  /** Go on with the session that this tab had before it was reloaded. False if there is none. */
+  async restore() {
+    const refreshToken = sessionStorage.getItem(REFRESH_TOKEN);
+    if (!refreshToken) return false;
+    const granted = await this.#request({ grant_type: "refresh_token", refresh_token: refreshToken });
+    if (!granted) sessionStorage.removeItem(REFRESH_TOKEN);
+    return granted;
   }
 
   /** Renew the access token with the refresh token. False if that is not possible. */
@@ -91,6 +105,7 @@ export class Session {
     const token = this.#tokens?.refresh_token ?? this.#tokens?.access_token;
     this.#tokens = null;
     this.#refreshing = null;
+    sessionStorage.removeItem(REFRESH_TOKEN);
     this.#stopWaiting();
     const { revocation_endpoint } = await this.#discover();
     if (token) await this.#post(revocation_endpoint, { token });
@@ -180,7 +195,9 @@ export class Session {
     const lifetime = reply.expires_in ?? 3600;
     const expiresAt = Date.now() + (lifetime - LEEWAY_SECONDS) * 1000;
     // A server that does not rotate refresh tokens need not send one again.
-    this.#tokens = { refresh_token: before?.refresh_token, ...reply, expiresAt };
+    const tokens = { refresh_token: grant.refresh_token, ...reply, expiresAt };
+    this.#tokens = tokens;
+    if (tokens.refresh_token) sessionStorage.setItem(REFRESH_TOKEN, tokens.refresh_token);
     return true;
   }
 
