@@ -39,7 +39,8 @@ export function makeCombobox(input, options) {
     const found = options().filter((text) => at(text) >= 0);
     // First what begins so.
     if (filter) found.sort((a, b) => Math.sign(at(a)) - Math.sign(at(b)));
-    if (!found.length || (filter && found.length === 1 && found[0] === filter)) return close();
+    // What is typed in full needs no list over the fields below.
+    if (!found.length || found.includes(filter)) return close();
     const option = (/** @type {string} */ text, /** @type {number} */ n) => {
       const id = `${list.id}-${n}`;
       return h("li", { role: "option", id, "aria-selected": String(text === present) }, text);

@@ -165,6 +165,25 @@ def test_an_unreadable_key_must_be_entered_again(alice: User, servers: DemoServe
     expect(ask(alice)).to_have_text(hashlib.sha256(KEY.encode()).hexdigest()[:8])
 
 
+def test_a_stored_key_is_tested_and_shared(alice: User) -> None:
+    """The demo's provider rejects keys with "wrong" in them."""
+    alice.add(**GPT, API_key=KEY)
+    alice.add(Provider="Mistral", Model="mistral-large-latest", API_key=f"{KEY}-wrong")
+    alice.add(Provider="OpenAI", Model="gpt-5")
+    alice.save()
+    alice.button("Use the key of OpenAI · gpt-4").click()
+    alice.save()
+    for number, said in ((1, "Works, "), (2, "Rejected by the provider now"), (3, "Works, ")):
+        alice.open(number).get_by_role("button", name="Test the key").click()
+        expect(alice.entry(number).locator(".use")).to_contain_text(said)
+    for name in ("OpenAI · gpt-4", "Mistral · mistral-large-latest"):
+        alice.page.get_by_role("switch", name=f"Use {name}").uncheck()
+    alice.save()
+    expect(ask(alice)).to_have_text(hashlib.sha256(KEY.encode()).hexdigest()[:8])
+    reload(alice)
+    expect(alice.entry(2).locator(".use")).to_have_text("Rejected by the provider now")
+
+
 def test_entries_are_moved_and_removed_by_the_keyboard(alice: User) -> None:
     set_up(alice)
     alice.open(1)
