@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import getpass
+import hashlib
 import json
 import shutil
 import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -19,7 +22,7 @@ from tests.browser.helpers import SettingsPage
 from tests.hosts.conftest import Client, whole_journey
 from tests.hosts.environment import EXAMPLES, ROOT, HostEnvironment
 from tests.support.gateway import body, entry
-from tests.support.processes import Program, program
+from tests.support.processes import PATIENCE, Program, program
 
 TOKEN = "jupyter-token"
 BASE = "/user/al%40ice/"
@@ -138,6 +141,44 @@ def test_the_authorizer_is_asked_and_the_subject_can_be_given(
     assert refused.status_code == 403
     assert refused.json()["type"] == "urn:aiconfig:problem:insufficient-scope"
     assert "owner: carol" in server.process.err
+
+
+# What a kernel sees, told by its digest. It runs until it is shut down.
+KERNEL = """
+import hashlib, os, pathlib, sys, time
+key = os.environ.get("OPENAI_API_KEY", "")
+pathlib.Path(sys.argv[1]).write_text(hashlib.sha256(key.encode()).hexdigest())
+time.sleep(60)
+"""
+
+
+def test_a_kernel_finds_the_key_in_its_environment_and_no_file_holds_it(
+    start: Callable[..., Server], folder: Path
+) -> None:
+    seen, kernel = folder / "seen", folder / ".local/share/jupyter/kernels/probe"
+    kernel.mkdir(parents=True)
+    spec = {"argv": [sys.executable, "-c", KERNEL, str(seen)], "display_name": "probe"}
+    (kernel / "kernel.json").write_text(json.dumps({**spec, "language": "none"}), "utf-8")
+    server = start(
+        "--ServerApp.kernel_manager_class=jupyter_kernels.KeyedKernelManager",
+        "--AIConfig.subject=dave",
+    )
+    recipient = server.user.call("GET", "/get/ai-model-config/encryption-key").json()
+    sealed = seal(recipient, KEY, provider="OpenAI")
+    created = server.user.call("POST", "/create/ai-model-config", body(entry(key=sealed)))
+    assert created.status_code == 201, created.text
+
+    host = Client(server.url + BASE, {"Authorization": f"token {TOKEN}"})
+    started = host.call("POST", "api/kernels", {"name": "probe"})
+    assert started.status_code == 201, started.text
+    deadline = time.monotonic() + PATIENCE
+    while not (seen.exists() and seen.read_text("utf-8")):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    host.call("DELETE", f"api/kernels/{started.json()['id']}")
+    assert seen.read_text("utf-8") == hashlib.sha256(KEY.encode()).hexdigest()
+    files = [file for file in folder.rglob("*") if file.is_file()]
+    assert files and not [file for file in files if KEY.encode() in file.read_bytes()]
 
 
 def test_the_command_of_the_host_enables_it(hosts: HostEnvironment, folder: Path) -> None:
