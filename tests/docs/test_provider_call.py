@@ -16,6 +16,7 @@ from tornado.ioloop import IOLoop
 from tornado.testing import bind_unused_port
 from tornado.web import Application, RequestHandler
 
+from aiconfig_plugin.store import COLLECTION
 from tests.support.gateway import OPAQUE, READ, WRITE, Gateway, body, entry
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "provider_call.py"
@@ -126,9 +127,8 @@ async def test_without_scope_token_configuration_or_readable_key_nobody_is_calle
     assert (await chat(scope=WRITE)).code == 403
     assert (await chat.gateway.call("POST", "/chat", {"message": "Hello"})).code == 401
     with MongoClient[dict[str, Any]](mongod.uri) as client:
-        [name] = client[database_name].list_collection_names()
         lost = {"$set": {"models.0.key.kid": "nobody"}}
-        client[database_name][name].update_one({"subject": "alice"}, lost)
+        client[database_name][COLLECTION].update_one({"subject": "alice"}, lost)
     assert (await chat()).code == 409
     assert chat.calls == []
 
