@@ -16,6 +16,7 @@ from benchmarks.growth import measure_growth
 from benchmarks.rounds import FULL, QUICK, Results
 from benchmarks.servers import STORES
 from benchmarks.targets import TARGETS
+from benchmarks.tokens import measure_tokens
 from benchmarks.workloads import COMPARED, WORKLOADS, compare, measure_holds
 
 REQUESTS = {workload.name: workload for workload in WORKLOADS}
@@ -26,6 +27,7 @@ EVERYWHERE: dict[str, Callable[[Environment], Results]] = {
 }
 ONCE: dict[str, Callable[[Environment], Results]] = {
     "sealed-key": calls.measure_sealed_key,
+    "tokens": measure_tokens,
     "memory": calls.measure_memory,
     "growth": measure_growth,
 }

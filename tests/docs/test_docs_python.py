@@ -8,7 +8,7 @@ import dataclasses
 import inspect
 import logging
 import os
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from tornado.web import Application, HTTPError, RequestHandler
 
 import aiconfig_plugin
 from aiconfig_plugin import AIConfigPlugin, Principal, Settings
-from tests.support.gateway import CREATE_PATH, OPAQUE, READ_PATH, Gateway, body, entry
+from tests.support.gateway import CREATE_PATH, OPAQUE, READ_PATH, Gateway, bearer, body, entry
 from tests.support.terminal import DOCS, Block, blocks
 
 ISSUER = "https://issuer.example"
@@ -135,30 +135,15 @@ def snippet(page: str, holding: str) -> Block:
     return found
 
 
-async def test_a_log_out_reaches_who_listens(gateway: Gateway, mongod: Any) -> None:
+async def test_a_log_out_ends_what_is_remembered(gateway: Gateway, mongod: Any) -> None:
     scope = at_hand(gateway, mongod.uri)
-    queue: asyncio.Queue[dict[str, str]] = asyncio.Queue()
-    forgotten: list[str] = []
-
-    class Channel:
-        async def publish(self, message: dict[str, str]) -> None:
-            await queue.put(message)
-
-        async def __aiter__(self) -> AsyncIterator[dict[str, str]]:
-            yield await queue.get()
-
-    class Listener:
-        def forget(self, *, subject: str) -> None:
-            forgotten.append(subject)
-
-    async def revoke_tokens(user: str) -> None:
-        assert not forgotten
-
-    scope["revoke_tokens"] = revoke_tokens
-    await run(snippet("logout.md", "async def listen"), scope, {})
-    await scope["log_out"]("alice", Channel())
-    await scope["listen"](Listener(), Channel())
-    assert forgotten == ["alice"]
+    await run(snippet("logout.md", "async def log_out"), scope, {})
+    token = gateway.token()
+    assert (await gateway.call("GET", headers=bearer(token))).code == 404
+    gateway.authorization_server.revoke(token)
+    assert (await gateway.call("GET", headers=bearer(token))).code == 404  # remembered
+    await scope["log_out"](gateway.plugin, token)
+    assert (await gateway.call("GET", headers=bearer(token))).code == 401
 
 
 async def test_the_route_of_the_how_to_answers_with_the_metrics(
