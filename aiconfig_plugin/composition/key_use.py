@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from aiconfig_plugin.background import every
+from aiconfig_plugin.background import Sleep, every
 from aiconfig_plugin.domain import KeyUseRecorder
 
 FLUSH_INTERVAL = 5.0
@@ -13,10 +14,13 @@ FLUSH_INTERVAL = 5.0
 
 
 @asynccontextmanager
-async def recording(key_use: KeyUseRecorder) -> AsyncIterator[None]:
+async def recording(
+    key_use: KeyUseRecorder, *, sleep: Sleep = asyncio.sleep
+) -> AsyncIterator[None]:
     """Write in the background inside the block, and once more after it."""
+    work = "write of the use of API keys"
     try:
-        async with every(FLUSH_INTERVAL, key_use.flush, "write of the use of API keys"):
+        async with every(FLUSH_INTERVAL, key_use.flush, work, sleep=sleep):
             yield
     finally:
         await key_use.close()
