@@ -25,7 +25,7 @@ DEMO = [
 ]
 # It asks for this Python.
 CATALOG = ['genai-prices>=0.2; python_version >= "3.11"']
-AWS = ["boto3>=1.35"]
+AWS = ["boto3>=1.35", "botocore>=1.35"]
 METRICS = ["prometheus_client>=0.20"]
 SPEED = ["uvloop>=0.18; platform_python_implementation == 'CPython'"]  # the first with run()
 # Where it has wheels; without it jsonschema alone decides.
