@@ -135,7 +135,10 @@ def snippet(page: str, holding: str) -> Block:
     return found
 
 
-async def test_a_log_out_ends_what_is_remembered(gateway: Gateway, mongod: Any) -> None:
+async def test_a_log_out_ends_what_is_remembered(
+    make_gateway: Callable[..., Any], mongod: Any
+) -> None:
+    gateway = await make_gateway()
     scope = at_hand(gateway, mongod.uri)
     await run(snippet("logout.md", "async def log_out"), scope, {})
     token = gateway.token()
