@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 from playwright.sync_api import BrowserContext, Page, Route, expect
@@ -183,3 +186,46 @@ def test_a_client_set_before_the_element_is_defined_is_used(guide: Page) -> None
         }"""
     )
     expect(guide.get_by_role("heading", name="Models")).to_have_count(2)
+
+
+BOUND = """async ({ url, grant }) => {
+  const { askForTokens, client } = await import("/bound.js");
+  await askForTokens(url, grant);
+  const nothing = await client.get().catch(({ code }) => code);
+  const { system_prompt } = await client.create({ models: [], system_prompt: "Bound." });
+  await client.update({ models: [], system_prompt: "Bound twice." });
+  const { getToken } = await import("/bound.js");
+  return { nothing, system_prompt, token: getToken() };
+}"""
+
+
+def test_the_guides_bound_token_works_with_its_key_alone(guide: Page, servers: DemoServers) -> None:
+    verifier = "v" * 43
+    digest = hashlib.sha256(verifier.encode()).digest()
+    asked = {
+        "response_type": "code",
+        "client_id": "demo-spa",
+        "redirect_uri": f"{servers.url}/",
+        "scope": "ai-config:read ai-config:write",
+        "state": "s",
+        "code_challenge": base64.urlsafe_b64encode(digest).rstrip(b"=").decode(),
+        "code_challenge_method": "S256",
+    }
+    guide.goto(f"{servers.issuer}/authorize?{urlencode(asked)}")
+    guide.route("**/page/app.js", lambda route: route.abort())
+    fill_login(guide, "alice")
+    guide.wait_for_url("**/?code=*")
+    code = parse_qs(urlsplit(guide.url).query)["code"][0]
+    guide.goto(f"{servers.url}/")
+    grant = {
+        "grant_type": "authorization_code",
+        "client_id": "demo-spa",
+        "redirect_uri": f"{servers.url}/",
+        "code": code,
+        "code_verifier": verifier,
+    }
+    done = guide.evaluate(BOUND, {"url": f"{servers.issuer}/token", "grant": grant})
+    assert (done["nothing"], done["system_prompt"]) == ("config-not-found", "Bound.")
+    bearer = {"Authorization": f"Bearer {done['token']}"}
+    stolen = guide.request.get(f"{servers.url}/api/v1/get/ai-model-config", headers=bearer)
+    assert stolen.status == 401
