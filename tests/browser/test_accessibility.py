@@ -312,3 +312,13 @@ def test_reduced_motion_disables_transitions(filled: User) -> None:
         "all => all.filter((one) => getComputedStyle(one).transitionDuration !== '0s').length"
     )
     assert moving == 0
+
+
+def test_axe_import(filled: User, check: Check, tmp_path: Path) -> None:
+    path = tmp_path / "settings.json"
+    path.write_text('{"models": [], "system_prompt": "Other."}', encoding="utf-8")
+    with filled.page.expect_file_chooser() as chooser:
+        filled.button("Import…").click()
+    chooser.value.set_files(path)
+    filled.page.get_by_role("heading", name="Import these settings?").wait_for()
+    check("import")
