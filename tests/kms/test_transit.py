@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from aiconfig_plugin.errors import ConfigurationError
 from aiconfig_plugin.kms import unwrap, wrap
 from tests.support.gateway import closed_port
 from tests.support.key_management import ROOT_TOKEN, OpenBao
+from tests.support.tls import Certificate
 
 Given = Callable[[Mapping[str, str]], None]
 KEY = secrets.token_bytes(32)
@@ -164,6 +166,21 @@ def test_what_a_server_says_is_explained_and_not_repeated(
             f"hashivault://a: {told}"
         )
         assert server.calls == 1
+
+
+def test_a_certificate_is_checked_against_the_authorities_of_the_system_or_those_named(
+    given: Given, tmp_path: Path
+) -> None:
+    certificate = Certificate(tmp_path, "127.0.0.1")
+    with canned(200, b'{"data": {"ciphertext": "vault:v1:x"}}') as server:
+        server.socket = certificate.for_server().wrap_socket(server.socket, server_side=True)
+        address = f"https://127.0.0.1:{server.server_port}"
+        given({"VAULT_ADDR": address, "VAULT_TOKEN": ROOT_TOKEN})
+        told = refusal(lambda: wrap("hashivault://a", KEY))
+        assert "VAULT_ADDR cannot be reached: [SSL: CERTIFICATE_VERIFY_FAILED]" in told
+        assert server.calls == 0
+        given({"SSL_CERT_FILE": str(certificate.path)})
+        assert wrap("hashivault://a", KEY) == "vault:v1:x"
 
 
 def test_a_service_that_hangs_is_given_up(given: Given) -> None:
