@@ -11,7 +11,7 @@ from urllib.parse import quote
 import pytest
 from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo import AsyncMongoClient, MongoClient
-from pymongo.errors import WriteError
+from pymongo.errors import OperationFailure, WriteError
 
 from aiconfig_plugin.demo.mongod import Mongod
 from aiconfig_plugin.domain.model import AIConfig, Owner
@@ -103,7 +103,10 @@ async def test_read_write_is_enough_for_an_empty_database(secured: SecuredMongod
     assert declared(secured.database)["indexes"] == ["_id_", "models.key.kid_1__id_1"]
 
 
-async def test_migrate_needs_no_right_to_the_data(secured: SecuredMongod) -> None:
+async def test_migrate_needs_no_right_to_the_data(
+    secured: SecuredMongod, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "aiconfig_plugin")
     stores = secured.stores("dbAdmin")
     created = []
     for spec in COLLECTIONS:
@@ -119,6 +122,8 @@ async def test_migrate_needs_no_right_to_the_data(secured: SecuredMongod) -> Non
     changed = [f"changed the validator of {secured.name}.ai_model_configs"]
     assert await stores.migrate() == changed
     await stores.close()
+    told = [f"Migration: {change}" for change in [*created, *changed]]
+    assert [record.getMessage() for record in caplog.records] == told
     await use(secured.stores("readWrite"))
 
 
@@ -204,6 +209,15 @@ async def test_what_else_the_validator_says_is_kept(
     await database["things"].insert_one({"c": 1})
     closing = client.close()
     await closing if closing is not None else None
+
+
+async def test_a_declaration_that_mongodb_does_not_take_is_a_defect(
+    mongod: Any, database_name: str
+) -> None:
+    spec = CollectionSpec("things", {"$jsonSchema": {"nonsense": 1}})
+    async with AsyncMongoClient[Document](mongod.uri) as client:
+        with pytest.raises(OperationFailure, match="nonsense"):
+            await Migration(client[database_name], [spec], timeout=10).run()
 
 
 async def test_an_index_is_made_with_its_options(mongod: Any, database_name: str) -> None:
