@@ -101,10 +101,11 @@ async def test_the_provider_is_asked_at_the_entry_s_endpoint(make_gateway: MakeG
 @RUN
 async def test_without_a_catalogue_an_origin_has_to_be_allowed(make_gateway: MakeGateway) -> None:
     alice = (await make_gateway()).user("alice")
-    await alice.create(body(await sealed(alice)))
-    result, detail = await verified(alice)
-    assert result == "unknown" and "endpoint" in detail
-    assert await uses(alice) == [UNKNOWN]
+    await alice.create(body(await sealed(alice), entry("llama3", provider="Ollama")))
+    for asked in (GPT4, {"provider": "Ollama", "type": "chat", "model": "llama3"}):
+        result, detail = await verified(alice, asked)
+        assert result == "unknown" and "endpoint" in detail
+    assert await uses(alice) == [UNKNOWN, None]
 
 
 @RUN
