@@ -6,6 +6,7 @@ import asyncio
 import dataclasses
 import ssl
 from typing import Any
+from urllib.request import getproxies, proxy_bypass
 
 import httpx2
 from authlib.integrations.httpx_client import AsyncOAuth2Client
@@ -97,7 +98,9 @@ class GentleTransport(httpx2.AsyncBaseTransport):
     ) -> None:
         self._limits = httpx2.Limits(max_connections=max_connections, keepalive_expiry=keepalive)
         self._sweep_after = keepalive + sweep
-        self._pool = _SweptTransport(verify=context or True, limits=self._limits)
+        self._context = context
+        self._proxies = getproxies()
+        self._pools: dict[str | None, _SweptTransport] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._closing: set[asyncio.Task[None]] = set()
 
@@ -110,26 +113,41 @@ class GentleTransport(httpx2.AsyncBaseTransport):
             connected = connected or event == "connection.connect_tcp.started"
 
         request.extensions = {**request.extensions, "trace": trace}
+        pool = self._pool_for(request.url)
         try:
-            return await self._pool.handle_async_request(request)
+            return await pool.handle_async_request(request)
         except _CLOSED:
             # It fails before an answer began; only a kept connection makes it no failure of the
             # server. To introspect twice changes nothing.
             if connected:
                 raise
-        return await self._pool.handle_async_request(request)
+        return await pool.handle_async_request(request)
+
+    def _pool_for(self, url: httpx2.URL) -> _SweptTransport:
+        """Return the connections to the proxy that the environment names for a URL, or without."""
+        proxy = self._proxies.get(url.scheme, self._proxies.get("all"))
+        if proxy is not None and proxy_bypass(url.host):
+            proxy = None
+        if proxy not in self._pools:
+            verify = self._context or True
+            self._pools[proxy] = _SweptTransport(verify=verify, limits=self._limits, proxy=proxy)
+        return self._pools[proxy]
 
     async def use(self, context: ssl.SSLContext | None) -> None:
         """Verify servers by another context from now on."""
-        before = self._pool
-        self._pool = _SweptTransport(verify=context or True, limits=self._limits)
-        await before.aclose()
+        self._context = context
+        await self._close_pools()
 
     async def aclose(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
         await asyncio.gather(*self._closing)
-        await self._pool.aclose()
+        await self._close_pools()
+
+    async def _close_pools(self) -> None:
+        pools, self._pools = self._pools, {}
+        for pool in pools.values():
+            await pool.aclose()
 
     def _arm(self) -> None:
         if self._timer is None:
@@ -138,10 +156,11 @@ class GentleTransport(httpx2.AsyncBaseTransport):
 
     def _sweep(self) -> None:
         self._timer = None
-        task = asyncio.ensure_future(self._pool.close_expired())
-        self._closing.add(task)
-        task.add_done_callback(self._closing.discard)
-        if self._pool.has_connections():
+        for pool in self._pools.values():
+            task = asyncio.ensure_future(pool.close_expired())
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
+        if any(pool.has_connections() for pool in self._pools.values()):
             self._arm()
 
 

@@ -113,6 +113,18 @@ async def test_a_connection_in_use_is_kept() -> None:
         assert server.connections == 1
 
 
+async def test_a_proxy_of_the_environment_is_used_but_for_what_it_exempts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with RawServer(OK) as proxy, RawServer(OK) as direct:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        async with client() as http:
+            assert (await http.post("http://issuer.invalid/introspect")).status_code == 200
+            assert (await http.post(direct.url)).status_code == 200
+    assert (proxy.requests, direct.requests) == (1, 1)
+
+
 async def test_another_context_takes_new_connections() -> None:
     transport = GentleTransport(None, 50)
     async with RawServer(OK) as server, httpx2.AsyncClient(transport=transport) as http:
