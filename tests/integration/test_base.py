@@ -204,6 +204,27 @@ async def test_two_hosts_handlers_in_one_process_do_not_mix(keyring: Path) -> No
             assert (found.code, "Content-Security-Policy" in found.headers) == (404, False)
 
 
+async def test_the_host_hears_how_a_request_ends(keyring: Path) -> None:
+    ended, closed = [], asyncio.Event()
+
+    class Hearing(RequestHandler):
+        def on_finish(self) -> None:
+            ended.append(self.get_status())
+
+        def on_connection_close(self) -> None:
+            closed.set()
+
+    async with hosting(keyring, base=Hearing, principal=bearer) as host:
+        assert (await host.call("GET")).code == 404
+        assert ended == [404]
+        _, writer = await asyncio.open_connection("127.0.0.1", host.port)
+        head = {"Host": "x", **JSON, "Content-Length": "10"}
+        writer.write(request_head("POST", CREATE_PATH, head) + b"x")
+        await writer.drain()
+        writer.close()
+        await asyncio.wait_for(closed.wait(), 30)
+
+
 # Who it is
 
 
