@@ -297,7 +297,6 @@ OUTAGE = AuthorizationServerUnavailable("It is down.", retry_after=7)
         (HTTPError(401, "said by the host"), 401, "invalid-token", 'Bearer error="invalid_token"'),
         (OUTAGE, 503, "authorization-server-unavailable", None),
     ],
-    ids=repr,
 )
 async def test_a_host_says_who_it_is_and_the_same_rules_hold(
     make_gateway: MakeGateway, answer: Any, status: int, code: str, challenge: str | None
