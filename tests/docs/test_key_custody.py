@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.support.key_management import openbao
+from tests.support.processes import need
 from tests.support.terminal import DOCS, Terminal, blocks, matches, readers_environment
 
 PAGE = (DOCS / "key-custody.md").read_text(encoding="utf-8")
@@ -40,9 +40,8 @@ def test_the_recipe_for_openbao(tmp_path: Path) -> None:
 
 
 def test_the_recipes_for_age_and_a_hardware_security_module(tmp_path: Path) -> None:
-    for tool in ("age", "softhsm2-util", "pkcs11-tool", "openssl"):
-        if shutil.which(tool) is None:  # Debian has each; no other test needs them.
-            pytest.skip(f"{tool} is not installed")
+    for name in ("age", "softhsm2-util", "pkcs11-tool", "openssl"):
+        need(name)
     (tmp_path / "tokens").mkdir()
     config = tmp_path / "softhsm2.conf"
     config.write_text(f"directories.tokendir = {tmp_path}/tokens\n", encoding="utf-8")
