@@ -37,7 +37,7 @@ from tests.support.builders import turn
 from tests.support.command_line import Done, Run, assert_one_line
 from tests.support.gateway import BOTH, CREATE_PATH, READ_PATH, body, closed_port
 from tests.support.processes import (
-    PATIENCE,
+    TIMEOUT,
     aiconfig,
     environment,
     need,
@@ -433,7 +433,7 @@ def answer(command: str) -> tuple[int, str]:
         env={name: value for name, value in os.environ.items() if "proxy" not in name.lower()},
         capture_output=True,
         text=True,
-        timeout=PATIENCE,
+        timeout=TIMEOUT,
     )
     assert (done.returncode, done.stderr) == (0, ""), command
     found = re.match(r"HTTP/1\.1 (\d{3}) ", done.stdout)

@@ -18,14 +18,14 @@ from aiconfig_plugin.cli.workers import restart_delay
 from aiconfig_plugin.demo.mongod import free_port
 from aiconfig_plugin.keys import add_keys, create_keyring
 from tests.support.gateway import closed_port
-from tests.support.processes import PATIENCE, Program, aiconfig, environment, program
+from tests.support.processes import TIMEOUT, Program, aiconfig, environment, program
 
 WORKERS = 3
 
 
 def until(condition: Callable[[], Any], told: Callable[[], object]) -> Any:
     """Return what the condition returns as soon as that is true."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT
     while not (met := condition()):
         assert time.monotonic() < deadline, told()
         time.sleep(0.02)

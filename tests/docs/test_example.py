@@ -14,7 +14,7 @@ from aiconfig_plugin.demo.mongod import free_port
 from aiconfig_plugin.keys.keyring_file import create_keyring
 from tests.support.gateway import BOTH, OPENAPI_PATH, READ_PATH
 from tests.support.processes import (
-    PATIENCE,
+    TIMEOUT,
     authorization_server,
     environment,
     program,
@@ -36,7 +36,7 @@ def test_the_example_serves(mongod: Any, database_name: str, tmp_path: Path) -> 
         command = [sys.executable, "-W", "error", str(copy)]
         with program(command, environment(**settings), tmp_path / "example") as example:
             url = f"http://127.0.0.1:{port}"
-            deadline = time.monotonic() + PATIENCE
+            deadline = time.monotonic() + TIMEOUT
             while status(url + OPENAPI_PATH) != 200:
                 assert time.monotonic() < deadline, example.err
                 time.sleep(0.05)

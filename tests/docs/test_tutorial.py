@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from aiconfig_plugin.demo.mongod import free_port
-from tests.support.processes import PATIENCE, need
+from tests.support.processes import TIMEOUT, need
 from tests.support.terminal import DOCS, Block, Terminal, blocks, matches, readers_environment
 
 NAME = re.compile(r"# (\w+\.py)\n")
@@ -41,7 +41,7 @@ def running(block: Block, folder: Path, env: Mapping[str, str]) -> Iterator[None
             start_new_session=True,
             preexec_fn=hear_ctrl_c,
         )
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT
     try:
         while out.read_text(encoding="utf-8") != block.answer:
             assert process.poll() is None and time.monotonic() < deadline, block.text
@@ -50,7 +50,7 @@ def running(block: Block, folder: Path, env: Mapping[str, str]) -> Iterator[None
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGINT)
-        _, said = process.communicate(timeout=PATIENCE)
+        _, said = process.communicate(timeout=TIMEOUT)
         assert "Traceback" not in said
 
 

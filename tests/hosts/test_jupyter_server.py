@@ -22,7 +22,7 @@ from tests.browser.helpers import SettingsPage
 from tests.hosts.conftest import Client, whole_journey
 from tests.hosts.environment import EXAMPLES, ROOT, HostEnvironment
 from tests.support.gateway import body, entry
-from tests.support.processes import PATIENCE, Program, program
+from tests.support.processes import TIMEOUT, Program, program
 
 TOKEN = "jupyter-token"
 BASE = "/user/al%40ice/"
@@ -171,7 +171,7 @@ def test_a_kernel_finds_the_key_in_its_environment_and_no_file_holds_it(
     host = Client(server.url + BASE, {"Authorization": f"token {TOKEN}"})
     started = host.call("POST", "api/kernels", {"name": "probe"})
     assert started.status_code == 201, started.text
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT
     while not (seen.exists() and seen.read_text("utf-8")):
         assert time.monotonic() < deadline
         time.sleep(0.02)

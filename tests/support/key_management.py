@@ -17,7 +17,7 @@ import pytest
 
 from aiconfig_plugin.demo.mongod import free_port
 from aiconfig_plugin.kms.transit import PURPOSE
-from tests.support.processes import PATIENCE, Program, environment, program
+from tests.support.processes import TIMEOUT, Program, environment, program
 
 ROOT_TOKEN = "a-root-token-of-a-test"
 
@@ -130,7 +130,7 @@ def moto(directory: Path) -> Iterator[Moto]:
 
 
 def _wait_for(url: str) -> None:
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT
     while True:
         try:
             if httpx2.get(url, trust_env=False).status_code == 200:

@@ -20,7 +20,7 @@ import pytest
 from aiconfig_plugin.demo.authorization_server import AuthorizationServer
 from tests.support.issuer import Issuer, settings_at
 
-PATIENCE = 60.0
+TIMEOUT = 60.0
 """Seconds after which a process that does not do what is waited for fails the test."""
 
 
@@ -89,7 +89,7 @@ class Program:
         self._wait_until(lambda: self.err.count(text) >= times, text)
 
     def _wait_until(self, happened: Callable[[], bool], text: str) -> None:
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         while not happened():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 pytest.fail(f"{text!r} was not printed: {self.out}\n{self.err}")
@@ -102,7 +102,7 @@ class Program:
         """Send a signal and return the exit code."""
         if self._process.poll() is None:
             self._process.send_signal(number)
-        return self._process.wait(PATIENCE)
+        return self._process.wait(TIMEOUT)
 
     def kill(self) -> None:
         if self._process.poll() is None:
@@ -132,7 +132,7 @@ def authorization_server() -> Iterator[AuthorizationServer]:
     thread.start()
 
     def run(work: Coroutine[Any, Any, None]) -> None:
-        asyncio.run_coroutine_threadsafe(work, loop).result(PATIENCE)
+        asyncio.run_coroutine_threadsafe(work, loop).result(TIMEOUT)
 
     async def start() -> None:
         issuer.start()

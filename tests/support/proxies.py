@@ -16,7 +16,7 @@ from tornado.netutil import bind_sockets
 from tornado.web import Application
 
 from aiconfig_plugin.demo.mongod import free_port
-from tests.support.processes import PATIENCE, need
+from tests.support.processes import TIMEOUT, need
 
 NGINX = """
 daemon off; master_process off; pid {folder}/pid; error_log {folder}/error.log;
@@ -73,7 +73,7 @@ class Proxy:
         self._process = subprocess.Popen([need(name), *given], stderr=subprocess.DEVNULL)
 
     def __enter__(self) -> Proxy:
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         while not _listens(self.port):
             assert self._process.poll() is None and time.monotonic() < deadline
             time.sleep(0.02)
@@ -86,7 +86,7 @@ class Proxy:
         trace: TracebackType | None,
     ) -> None:
         self._process.terminate()
-        self._process.wait(PATIENCE)
+        self._process.wait(TIMEOUT)
 
 
 def _listens(port: int) -> bool:
@@ -115,9 +115,9 @@ class ServedInThread:
 
     def __enter__(self) -> ServedInThread:
         self._thread.start()
-        assert self._ready.wait(PATIENCE)
+        assert self._ready.wait(TIMEOUT)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(PATIENCE)
+        self._thread.join(TIMEOUT)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.support.processes import PATIENCE, environment, need
+from tests.support.processes import TIMEOUT, environment, need
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 END = "--- end of the answer ---"
@@ -91,4 +91,4 @@ class Terminal:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._shell.communicate("exit\n", timeout=PATIENCE)
+        self._shell.communicate("exit\n", timeout=TIMEOUT)
