@@ -166,11 +166,11 @@ export class Connection {
       return this.#put((await this.#prepare(draft, stored)).body, stored);
     });
     this.#uncertain = null;
-    const models = written.models.map((entry, n) => ({
-      ...entry,
-      keyState: sent.keyStates[n],
-      keyUse: sent.body.models[n].apiKeyEncrypted === undefined ? draft.models[n].origin?.keyUse : null,
-    }));
+    const models = written.models.map((entry, n) => {
+      const { keyUse, offered } = draft.models[n].origin ?? {};
+      const isKept = sent.body.models[n].apiKeyEncrypted === undefined;
+      return { ...entry, keyState: sent.keyStates[n], ...(isKept && { keyUse, offered }) };
+    });
     return { config: { ...written, models }, etag: this.#client.etag };
   }
 

@@ -20,7 +20,7 @@ export class EntryView {
   #entry;
   #list;
   #id = `entry-${(lastId += 1)}`;
-  #index = 0;
+  #index = -1;
   #shown = "";
   #number = h("span", { class: "number", "aria-hidden": "true" });
   #name = h("span", { class: "name" });
@@ -118,9 +118,10 @@ export class EntryView {
    * @param {number} count
    */
   place(index, count) {
-    this.#index = index;
     this.up.disabled = this.top.disabled = index === 0;
     this.down.disabled = index === count - 1;
+    if (index === this.#index) return this.updateKey();
+    this.#index = index;
     this.update();
   }
 
@@ -129,10 +130,12 @@ export class EntryView {
     const entry = this.#entry;
     const paid = operatorsPaid(this.#list.catalog, entry);
     const isPaid = paid ?? entry.isPaid;
-    const [badge, use, number] = [keyBadge(entry), keyUseText(entry), String(this.#index + 1)];
     const { provider, model, label, enabled, origin } = entry;
-    const result = origin?.keyUse?.lastResult;
-    const shown = JSON.stringify([badge, use, number, provider, model, label, enabled, isPaid, result]);
+    const [badge, number] = [keyBadge(entry), String(this.#index + 1)];
+    const isOffered = origin?.offered !== false || !this.#list.isSaved(entry);
+    const use = isOffered ? keyUseText(entry) : t.notOffered;
+    const isWrong = !isOffered || /^(rejected|quota)/.test(origin?.keyUse?.lastResult ?? "");
+    const shown = JSON.stringify([badge, use, number, provider, model, label, enabled, isPaid]);
     if (shown !== this.#shown) {
       this.#shown = shown;
       const name = nameOf(entry);
@@ -141,7 +144,7 @@ export class EntryView {
       this.#badge.textContent = t.keyStatus[badge];
       this.#badge.dataset.status = badge;
       this.#use.textContent = use;
-      this.#use.toggleAttribute("data-refused", result === "rejected" || result === "quota-exceeded");
+      this.#use.toggleAttribute("data-refused", isWrong);
       this.#paid.hidden = !isPaid;
       this.#enabled.checked = enabled;
       this.root.toggleAttribute("data-off", !enabled);
@@ -157,6 +160,11 @@ export class EntryView {
     const isFixed = baseUrls !== null && !baseUrls.length;
     this.fields.baseUrl.control.readOnly = isFixed && !this.#entry.origin?.baseUrl;
     this.fields.baseUrl.setHint(isFixed ? t.fixed : t.baseUrlHint);
+  }
+
+  /** Another entry was edited, whose key this one could have. */
+  updateKey() {
+    if (this.isOpen) this.#key?.update();
   }
 
   /** @param {string} name */
@@ -277,6 +285,7 @@ export class EntryView {
  * @param {string} text
  */
 function label(control, text) {
+  if (control.title === text) return;
   control.setAttribute("aria-label", text);
   control.title = text;
 }

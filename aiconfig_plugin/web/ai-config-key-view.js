@@ -114,6 +114,7 @@ export class KeyView {
   }
 
   async #test() {
+    if (this.#result === t.testing) return;
     this.#result = t.testing;
     this.update();
     const entry = this.#entry;
@@ -147,7 +148,9 @@ export class KeyView {
       if (long) made.setAttribute("aria-label", long(nameOf(entry)));
       return made;
     });
+    const held = this.#actions.querySelector(":focus")?.textContent;
     this.#actions.replaceChildren(...buttons);
+    buttons.find(({ textContent }) => textContent === held)?.focus();
     this.#actions.hidden = !actions.length;
   }
 
@@ -179,7 +182,7 @@ export class KeyView {
     }
     if (status === "set" && !showsKeyField(entry)) {
       const replace = () => this.#act({ keyAction: "replace" });
-      if (this.#list.canTest(entry)) actions.push([t.test, t.testKeyOf, () => this.#test()]);
+      if (this.#list.isSaved(entry)) actions.push([t.test, t.testKeyOf, () => this.#test()]);
       actions.push([t.replaceKey, t.replaceKeyOf, replace]);
     }
     if (/set|unreadable/.test(status) && status !== "unset" && !entry.newKey) {

@@ -72,16 +72,16 @@ export function keyOperation(entry) {
 }
 
 /**
- * Return some of the entries whose key another one of the same destination could have.
- *
+ * Return the entries whose key another one could have, by the destination of the key.
  * @param {DraftEntry[]} models
- * @param {DraftEntry} entry
  */
-export function keySources(models, entry) {
-  const destination = destinationOf(entry);
-  const hasKey = (/** @type {DraftEntry} */ other) =>
-    typedKey(other) || (keyStatus(other) === "set" && other.keyAction === "keep");
-  return models
-    .filter((other) => other !== entry && destinationOf(other) === destination && hasKey(other))
-    .slice(0, entry.provider.trim() ? 3 : 0);
+export function keySources(models) {
+  /** @type {Map<string, DraftEntry[]>} */
+  const sources = new Map();
+  for (const entry of models) {
+    const hasKey = typedKey(entry) || (keyStatus(entry) === "set" && entry.keyAction === "keep");
+    const destination = destinationOf(entry);
+    if (hasKey) sources.set(destination, [...(sources.get(destination) ?? []), entry].slice(0, 4));
+  }
+  return sources;
 }

@@ -3,7 +3,7 @@
 import { dragEntry } from "./ai-config-drag.js";
 import { MAX_MODELS, entryOf, nameOf, newEntry } from "./ai-config-draft.js";
 import { EntryView } from "./ai-config-entry.js";
-import { identity, keySources, keyStatus } from "./ai-config-key.js";
+import { destinationOf, identity, keySources, keyStatus } from "./ai-config-key.js";
 import { formatNumber, t } from "./ai-config-language.js";
 import { Undo } from "./ai-config-undo.js";
 
@@ -30,6 +30,8 @@ export class EntryList {
   #models = [];
   /** @type {Map<DraftEntry, EntryView>} */
   #views = new Map();
+  /** Whose key others could have; null after an edit. @type {Map<string, DraftEntry[]> | null} */
+  #sources = null;
   /** What the operator offers. @type {Catalog | null} */
   catalog = null;
 
@@ -125,14 +127,17 @@ export class EntryList {
    */
   fieldAt(index, member) {
     const entry = this.#models[index];
-    if (entry && this.#viewOf(entry).root.hidden) this.#clearSearch();
-    return entry && this.#viewOf(entry).reveal(member);
+    if (!entry) return;
+    if (this.#viewOf(entry).root.hidden) this.#view.search.value = "";
+    this.#filter();
+    return this.#viewOf(entry).reveal(member);
   }
 
   /** Show what follows from an edit. @param {DraftEntry} entry */
   edited(entry) {
-    this.#viewOf(entry).update();
-    for (const view of this.#views.values()) if (view.isOpen) view.update();
+    this.#sources = null;
+    this.#views.get(entry)?.update();
+    for (const view of this.#views.values()) view.updateKey();
     this.#page.changed();
   }
 
@@ -143,11 +148,13 @@ export class EntryList {
 
   /** Return the entries whose key this one could have. @param {DraftEntry} entry */
   keySources(entry) {
-    return keySources(this.#models, entry);
+    this.#sources ??= keySources(this.#models);
+    const sources = entry.provider.trim() ? this.#sources.get(destinationOf(entry)) : [];
+    return (sources ?? []).filter((other) => other !== entry).slice(0, 3);
   }
 
-  /** Whether the stored key is that of the entry as it is shown. @param {DraftEntry} entry */
-  canTest(entry) {
+  /** Whether what is stored is the entry as it is named now. @param {DraftEntry} entry */
+  isSaved(entry) {
     return entry.origin !== null && identity(entry) === identity(entry.origin);
   }
 
@@ -196,6 +203,7 @@ export class EntryList {
 
   /** Show the entries in their order, with their numbers. */
   #place() {
+    this.#sources = null;
     this.#models.forEach((entry, n) => this.#viewOf(entry).place(n, this.#models.length));
     this.#view.order(this.#models.map((entry) => this.#viewOf(entry).root));
     this.#view.search.closest("div")?.toggleAttribute("hidden", this.#models.length < SEARCH_FROM);
@@ -214,11 +222,6 @@ export class EntryList {
     }
     const total = this.#models.length;
     if (words.length) this.announce(t.found(formatNumber(found), formatNumber(total)));
-  }
-
-  #clearSearch() {
-    this.#view.search.value = "";
-    this.#filter();
   }
 
   /**

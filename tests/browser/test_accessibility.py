@@ -40,7 +40,7 @@ def check(alice: User, axe: str, shots: Path) -> Check:
 @pytest.fixture
 def filled(alice: User) -> Iterator[User]:
     """A page that shows all of its settings: a paid model, a local one, a prompt."""
-    alice.page.set_viewport_size({"width": 1024, "height": 1640})
+    alice.page.set_viewport_size({"width": 1024, "height": 1400})
     alice.add(Provider="OpenAI", Model="gpt-4", API_key="sk-demo-0123456789abcdefghij")
     alice.entry(1).get_by_label("Paid").check()
     alice.add(Provider="Ollama", Model="llama3")
@@ -57,6 +57,8 @@ def test_axe_filled_page(filled: User, check: Check) -> None:
     filled.page.get_by_label("Message").fill("Hello")
     filled.button("Send").click()
     filled.page.get_by_text("Key used").wait_for()
+    filled.open(1).get_by_role("button", name="Test the key").click()
+    filled.entry(1).locator(".use").get_by_text("Works").wait_for()
     check("filled")
 
 

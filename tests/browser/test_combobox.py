@@ -158,6 +158,17 @@ def test_what_the_operator_fixed_is_shown_as_fixed(element: ElementPage) -> None
     expect(paid).to_be_enabled()
 
 
+def test_a_stored_entry_that_is_not_offered_any_more_says_so(element: ElementPage) -> None:
+    element.store({**GPT, "offered": False}, {**GPT, "model": "gpt-5", "offered": True})
+    element.connect()
+    said = element.entry(1).locator(".use")
+    expect(said).to_have_text("Your operator does not offer this.")
+    expect(element.entry(2).locator(".use")).to_have_text("")
+    element.prompt.fill("Be verbose.")
+    element.save()
+    expect(said).to_have_text("Your operator does not offer this.")
+
+
 def test_the_operators_prompt_may_replace_the_users(element: ElementPage) -> None:
     connect(element, {**CATALOG, "systemPrompt": {"mode": "only"}})
     expect(element.prompt).not_to_be_editable()
