@@ -43,8 +43,8 @@ export class SecretField {
     const { control, toggle, note } = this;
     if (control.value !== key) control.value = key;
     if (!key) this.#cleaned = "";
-    toggle.hidden = control.hidden || !key;
-    if (toggle.hidden) this.#mask(true);
+    toggle.toggleAttribute("hidden", control.hidden || !key);
+    if (toggle.hidden && control.hasAttribute("data-shown")) this.#mask(true);
     const owner = foreignProvider(key, provider);
     note.textContent = [this.#cleaned, owner && t.keyLooksForeign(owner)].filter(Boolean).join(" ");
   }

@@ -39,9 +39,9 @@ def test_the_window_of_a_log_in_does_not_use_the_session_of_its_opener(
     end_tokens(alice, refresh=True)
     alice.prompt.fill("Be verbose.")
     alice.button("Save changes").click()
+    context.add_init_script("window.close = () => {}")
     with context.expect_page() as opened:
         alice.button("Log in again").click()
-    opened.value.evaluate("window.close = () => {}")
     fill_login(opened.value, "alice")
     alice.page.get_by_text("All changes are saved").wait_for()
     alice.page.reload()
