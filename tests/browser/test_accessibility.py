@@ -32,6 +32,7 @@ def check(alice: User, axe: str, shots: Path) -> Check:
             if not page.evaluate("'axe' in window"):
                 page.evaluate(axe)
             assert page.evaluate(VIOLATIONS) == [], (name, scheme)
+            page.evaluate("scrollTo(0, 0)")
             page.screenshot(path=shots / f"{name}-{scheme}.png")
 
     return run
@@ -40,7 +41,7 @@ def check(alice: User, axe: str, shots: Path) -> Check:
 @pytest.fixture
 def filled(alice: User) -> Iterator[User]:
     """A page that shows all of its settings: a paid model, a local one, a prompt."""
-    alice.page.set_viewport_size({"width": 1024, "height": 1400})
+    alice.page.set_viewport_size({"width": 1024, "height": 1520})
     alice.add(Provider="OpenAI", Model="gpt-4", API_key="sk-demo-0123456789abcdefghij")
     alice.entry(1).get_by_label("Paid").check()
     alice.add(Provider="Ollama", Model="llama3")
