@@ -9,8 +9,21 @@ from pathlib import Path
 from bokeh.models import Div
 from bokeh.server.auth_provider import AuthModule
 from bokeh.server.server import Server
+from tornado.web import RequestHandler
 
 from aiconfig_plugin.hosts.bokeh import BokehHost
+
+HOST = BokehHost()
+
+
+class AnswerHandler(RequestHandler):
+    """GET /answer?provider=OpenAI: use the model of who is logged in."""
+
+    async def get(self):
+        chosen = await HOST.resolve(self, provider=self.get_argument("provider"))
+        key = chosen.api_key and chosen.api_key.get_secret_value()
+        ...  # call the provider with the key; see examples/provider_call.py
+        self.write({"model": chosen.model, "has_key": bool(key)})
 
 
 def app(document):
@@ -23,7 +36,7 @@ if __name__ == "__main__":
         {"/": app},
         port=int(port),
         prefix=prefix,
-        extra_patterns=BokehHost().routes(),
+        extra_patterns=[*HOST.routes(), ("/answer", AnswerHandler)],
         auth_provider=AuthModule(Path(__file__).with_name("auth.py")),
         cookie_secret="yours outlives the process and is in no file",
     )

@@ -67,9 +67,9 @@ def test_a_user_of_the_auth_module_has_a_configuration(running: Running, page: P
     assert recipient.status_code == 200, recipient.text
     sealed = seal(recipient.json(), KEY, provider="OpenAI")
     whole_journey(alice, body(entry(key=sealed)))
-    if running.name == "panel":
-        answer = Client(running.url, cookie).call("GET", "/answer?provider=OpenAI")
-        assert answer.json() == {"model": "gpt-4", "has_key": True}
+    answer = Client(running.url, cookie).call("GET", "/answer?provider=OpenAI")
+    assert answer.json() == {"model": "gpt-4", "has_key": True}
+    assert Client(running.url, {}).call("GET", "/answer?provider=OpenAI").status_code == 401
 
     page.goto(f"{running.url}/ai-config")
     page.get_by_text("gpt-4").first.wait_for()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from tests.browser.helpers import SettingsPage
 from tests.hosts.conftest import Client, whole_journey
 from tests.hosts.environment import EXAMPLES, HostEnvironment
 from tests.support.gateway import body, entry
-from tests.support.processes import program
+from tests.support.processes import PATIENCE, program
 
 SERVICE = "/services/aiconfig"
 API = f"{SERVICE}/api/v1"
@@ -24,6 +25,7 @@ KEY = "sk-hub-0123456789abcdefghij"
 ADMIN = "admin-token"
 # What the example leaves to the operator: who may log in, and ports.
 MORE = """
+import sys
 from jupyterhub.auth import DummyAuthenticator
 load_subconfig({example!r})
 c.JupyterHub.authenticator_class = DummyAuthenticator
@@ -31,6 +33,11 @@ c.DummyAuthenticator.allow_all = True
 c.JupyterHub.bind_url = "http://127.0.0.1:{port}"
 c.JupyterHub.hub_port = {hub}
 c.JupyterHub.services[0]["url"] = "http://127.0.0.1:{service}"
+c.JupyterHub.services.append({{
+    **c.JupyterHub.services[0], "name": "answer", "url": "http://127.0.0.1:{own}",
+    "command": [sys.executable, {own_service!r}],
+}})
+c.JupyterHub.load_roles[0]["scopes"].append("access:services!service=answer")
 c.JupyterHub.services.append({{"name": "admin", "api_token": {admin!r}}})
 c.JupyterHub.load_roles += [{{
     "name": "admin-service", "services": ["admin"],
@@ -44,19 +51,29 @@ c.ConfigurableHTTPProxy.api_url = "http://127.0.0.1:{api}"
 @pytest.fixture(scope="module")
 def hub(hosts: HostEnvironment, settings: dict[str, str], folder: Path) -> Iterator[str]:
     port = free_port()
-    ports = {name: free_port() for name in ("hub", "service", "api")}
+    ports = {name: free_port() for name in ("hub", "service", "own", "api")}
     example, proxy = str(EXAMPLES / "jupyterhub_config.py"), [hosts.proxy()]
     (folder / "config.py").write_text(
-        MORE.format(example=example, port=port, admin=ADMIN, proxy=proxy, **ports), "utf-8"
+        MORE.format(
+            example=example,
+            own_service=str(EXAMPLES / "jupyterhub_service.py"),
+            port=port,
+            admin=ADMIN,
+            proxy=proxy,
+            **ports,
+        ),
+        "utf-8",
     )
     command = [hosts.program("jupyterhub"), "-f", str(folder / "config.py")]
     with program(command, hosts.environ(folder, **settings), folder / "hub") as process:
         process.wait_for_log("JupyterHub is now running")
         url = f"http://127.0.0.1:{port}"
-        document = url + API + "/get/ai-model-config/openapi.json"
-        for _ in range(300):
-            if httpx2.get(document).status_code == 200:
-                break
+        for service in (SERVICE, "/services/answer"):
+            document = f"{url}{service}/api/v1/get/ai-model-config/openapi.json"
+            deadline = time.monotonic() + PATIENCE
+            while httpx2.get(document).status_code != 200:
+                assert time.monotonic() < deadline, process.err
+                time.sleep(0.05)
         yield url
 
 
@@ -88,6 +105,14 @@ def test_a_user_of_the_hub_has_a_configuration(hub: str, page: Page) -> None:
     assert recipient.status_code == 200, recipient.text
     sealed = seal(recipient.json(), KEY, provider="OpenAI")
     whole_journey(alice, body(entry(key=sealed)))
+
+    # Another service resolves for the same user.
+    scopes = ("access:services!service=answer", "custom:aiconfig:read")
+    own = Client(hub + "/services/answer", token(hub, "alice", *scopes))
+    answer = own.call("GET", "/answer?provider=OpenAI")
+    assert (answer.status_code, answer.json()) == (200, {"model": "gpt-4", "has_key": True})
+    nobody = Client(hub + "/services/answer", {}).call("GET", "/answer?provider=OpenAI")
+    assert nobody.status_code == 401
 
     # The same user in a browser, by the hub's log-in.
     log_in(hub, page, "alice")

@@ -204,10 +204,16 @@ async def test_two_hosts_handlers_in_one_process_do_not_mix(keyring: Path) -> No
             assert (found.code, "Content-Security-Policy" in found.headers) == (404, False)
 
 
-async def test_the_host_hears_how_a_request_ends(keyring: Path) -> None:
+async def test_the_host_hears_how_a_request_begins_and_ends(keyring: Path) -> None:
     ended, closed = [], asyncio.Event()
 
     class Hearing(RequestHandler):
+        def initialize(self) -> None:
+            self.is_initialized = True
+
+        def prepare(self) -> None:
+            assert self.is_initialized
+
         def on_finish(self) -> None:
             ended.append(self.get_status())
 
