@@ -165,7 +165,8 @@ sys.exit(Supervisor(2, serve, ready=ready, ended=lambda pid: print("ended", flus
 
 
 def test_a_worker_that_cannot_start_again_is_tried_later(tmp_path: Path) -> None:
-    with program([sys.executable, "-c", SUPERVISED], environment(), tmp_path / "run") as supervisor:
+    env = environment() | {"PYTHONUNBUFFERED": ""}
+    with program([sys.executable, "-c", SUPERVISED], env, tmp_path / "run") as supervisor:
         starts = tmp_path / "run" / "starts"
         until(lambda: starts.exists() and len(starts.read_text()) == 4, lambda: supervisor.err)
         supervisor.wait_for("all ready")
