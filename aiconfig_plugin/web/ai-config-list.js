@@ -90,10 +90,9 @@ export class EntryList {
   keepOld(entry) {
     const { origin } = entry;
     if (!origin || this.isFull) return;
-    const at = this.#models.indexOf(entry);
     Object.assign(entry, { origin: null, keyAction: "keep" });
     const old = entryOf(origin);
-    this.#insert(old, at, false);
+    this.#insert(old, this.#models.indexOf(entry), false);
     this.edited(entry);
     this.#viewOf(entry).reveal("apiKeyEncrypted")?.control.focus();
     this.announce(t.added(nameOf(old)));
