@@ -31,14 +31,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.gen_test(timeout=60))
 
 
-@pytest.fixture(scope="session", autouse=True)
-def loop_of_the_main_thread() -> Iterator[None]:
-    """The loop that Tornado finds, puts back and would otherwise make, and leave open."""
+@pytest.fixture(scope="session")
+def spare_loop() -> Iterator[asyncio.AbstractEventLoop]:
     loop = asyncio.new_event_loop()
-    asyncio.set_event_loop(loop)
-    yield
+    yield loop
     asyncio.set_event_loop(None)
     loop.close()
+
+
+@pytest.fixture(autouse=True)
+def loop_of_the_main_thread(spare_loop: asyncio.AbstractEventLoop) -> None:
+    """The loop that Tornado finds, puts back and would otherwise make, and leave open.
+
+    For each test anew: ``asyncio.run`` in the one before leaves none.
+    """
+    asyncio.set_event_loop(spare_loop)
 
 
 @dataclass(frozen=True)

@@ -167,6 +167,7 @@ async def test_no_caller_can_add_a_label(make_gateway: MakeGateway, server: Scri
     }
     assert routes <= {
         *(route.path for route in ROUTES),
+        "/backchannel-logout",
         "/web",
         "/.well-known/oauth-protected-resource",
     }

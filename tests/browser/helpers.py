@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import socket
 import threading
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,9 @@ from playwright.sync_api import Locator, LocatorAssertions, Page, Route, expect
 from pymongo import MongoClient
 
 from aiconfig_plugin.demo.gateway import run_demo
-from aiconfig_plugin.demo.mongod import Mongod, free_port
+from aiconfig_plugin.demo.mongod import Mongod
 from tests.browser.node import WEB
+from tests.support.ports import two_free_ports
 
 SETTINGS = "ai-config-settings"
 GPT = {"provider": "OpenAI", "type": "chat", "model": "gpt-4", "isPaid": False}
@@ -28,7 +28,7 @@ class DemoServers:
     def __init__(self, data: Path) -> None:
         self.mongod = Mongod(data / "mongodb")
         self.mongod.start()
-        self.port = _two_free_ports()
+        self.port = two_free_ports()
         self.url = f"http://127.0.0.1:{self.port}"
         self.issuer = f"http://127.0.0.1:{self.port + 1}"
         self._data = data / "demo"
@@ -191,15 +191,3 @@ def fill_login(page: Page, name: str) -> None:
     page.get_by_label("User name").fill(name)
     page.get_by_label("Password").fill(name)
     page.get_by_role("button", name="Log in and allow").click()
-
-
-def _two_free_ports() -> int:
-    """Return a free port whose successor is free as well."""
-    while True:
-        port = free_port()
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port + 1))
-            except OSError:
-                continue
-        return port

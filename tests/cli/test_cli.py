@@ -36,6 +36,7 @@ from aiconfig_plugin.store.repository import MongoRepository
 from tests.support.builders import turn
 from tests.support.command_line import Done, Run, assert_one_line
 from tests.support.gateway import BOTH, CREATE_PATH, READ_PATH, body, closed_port
+from tests.support.ports import two_free_ports
 from tests.support.processes import (
     TIMEOUT,
     aiconfig,
@@ -411,14 +412,7 @@ def test_a_server_runs_on_uvloop_where_it_is_installed(
 @pytest.fixture
 def port() -> int:
     """A free port whose next one is free, too."""
-    for _ in range(100):
-        first = free_port()
-        try:
-            with socket.create_server(("127.0.0.1", first + 1)):
-                return first
-        except (OSError, OverflowError):
-            continue
-    pytest.fail("there are no two free ports beside each other")
+    return two_free_ports()
 
 
 def commands(printed: str) -> dict[str, str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,18 +15,10 @@ from tornado.httpclient import AsyncHTTPClient, HTTPResponse
 from aiconfig_plugin.client import seal
 from aiconfig_plugin.demo.authorization_server import AuthorizationServer
 from aiconfig_plugin.demo.gateway import run_demo
-from aiconfig_plugin.demo.mongod import free_port
+from tests.support.ports import two_free_ports
 
 BOTH = "ai-config:read ai-config:write"
 OPAQUE, KEY = "gAAAAABmZGVtbyBjaXBoZXJ0ZXh0", "sk-demo-key"
-
-
-def two_free_ports() -> int:
-    while True:
-        port = free_port()
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port + 1)):
-                return port
 
 
 @asynccontextmanager

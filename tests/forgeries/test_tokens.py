@@ -160,7 +160,7 @@ TOKENS: dict[str, tuple[Forge, str]] = {
     "exp as a string": (claims(exp=str(NOW + 300)), "no usable exp"),
     "exp as a bool": (claims(exp=True), "no usable exp"),
     "a clock an hour behind": (claims(now=NOW - 3600), "has expired"),
-    "not valid yet": (claims(nbf=NOW + 60), "not valid yet"),
+    "not valid yet": (claims(nbf=NOW + 3600), "not valid yet"),
     "nbf as a string": (claims(nbf="soon"), "no usable nbf"),
     "bound to a key, as Bearer": (
         lambda issuer: bound_token(issuer, "ec-holder"), "bound to a key; send it as DPoP",

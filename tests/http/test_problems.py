@@ -35,7 +35,12 @@ CONTRACT = {
     503: ("authorization-server-unavailable", "storage-unavailable"),
 }
 # What Python callers and the command line get, and no HTTP client.
-NOT_OVER_HTTP = {"model-not-configured", "key-in-use", "base-url-refused"}
+NOT_OVER_HTTP = {
+    "model-not-configured",
+    "key-in-use",
+    "key-not-distributed",
+    "base-url-refused",
+}
 VIOLATION = Violation("/models/0", "type", "Must be object.")
 
 
