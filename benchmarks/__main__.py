@@ -12,7 +12,7 @@ from pathlib import Path
 from benchmarks import calls, report
 from benchmarks.environment import Environment, open_environment
 from benchmarks.flame import profile
-from benchmarks.growth import measure_growth
+from benchmarks.growth import measure_growth, measure_retirement
 from benchmarks.rounds import FULL, QUICK, Results
 from benchmarks.servers import STORES
 from benchmarks.targets import TARGETS
@@ -30,6 +30,7 @@ ONCE: dict[str, Callable[[Environment], Results]] = {
     "tokens": measure_tokens,
     "memory": calls.measure_memory,
     "growth": measure_growth,
+    "retirement": measure_retirement,
 }
 """What depends on the store only as all else does: measured on the first one alone."""
 EVERYTHING = (*(one.name for one in COMPARED), *EVERYWHERE, *ONCE)

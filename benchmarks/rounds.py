@@ -19,11 +19,12 @@ class Scale:
     calls: int  # in one turn, of what is called and not requested
     watched: int  # requests of each kind during which the event loop is watched
     many_owners: int
+    keyed_owners: int  # among whom those are looked for whose keys one key wraps
     tokens: int  # remembered while their memory is counted
 
 
-FULL = Scale(5, 2, 1000, 20, 1000, 50, 1_000_000, 5000)
-QUICK = Scale(1, 1, 200, 4, 400, 10, 5000, 300)
+FULL = Scale(5, 2, 1000, 20, 1000, 50, 1_000_000, 300_000, 5000)
+QUICK = Scale(1, 1, 200, 4, 400, 10, 5000, 5000, 300)
 
 
 def in_turn(rounds: int, contenders: Mapping[str, Callable[[], Figures]]) -> Series:
