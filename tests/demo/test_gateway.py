@@ -13,6 +13,7 @@ from aiconfig_plugin.cli import main
 from aiconfig_plugin.demo import gateway
 from aiconfig_plugin.demo.gateway import run_demo
 from aiconfig_plugin.errors import ConfigurationError
+from tests.support.ports import two_free_ports
 
 
 def refused(port: int, data: Path) -> str:
@@ -23,9 +24,9 @@ def refused(port: int, data: Path) -> str:
 
 @pytest.mark.parametrize("above", [0, 1])
 def test_a_port_that_is_taken_is_named_with_the_pair(tmp_path: Path, above: int) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        taken = other.getsockname()[1]
-        first = taken - above
+    first = two_free_ports()
+    taken = first + above
+    with socket.create_server(("127.0.0.1", taken)):
         detail = refused(first, tmp_path / "data")
     assert detail.startswith(f"Port {taken} is taken")
     assert f"the demo needs {first} and {first + 1}" in detail

@@ -17,7 +17,7 @@ from tests.browser.helpers import SettingsPage
 from tests.hosts.conftest import Client, whole_journey
 from tests.hosts.environment import EXAMPLES, HostEnvironment
 from tests.support.gateway import body, entry
-from tests.support.processes import PATIENCE, program
+from tests.support.processes import TIMEOUT, program
 
 SERVICE = "/services/aiconfig"
 API = f"{SERVICE}/api/v1"
@@ -70,7 +70,7 @@ def hub(hosts: HostEnvironment, settings: dict[str, str], folder: Path) -> Itera
         url = f"http://127.0.0.1:{port}"
         for service in (SERVICE, "/services/answer"):
             document = f"{url}{service}/api/v1/get/ai-model-config/openapi.json"
-            deadline = time.monotonic() + PATIENCE
+            deadline = time.monotonic() + TIMEOUT
             while httpx2.get(document).status_code != 200:
                 assert time.monotonic() < deadline, process.err
                 time.sleep(0.05)
