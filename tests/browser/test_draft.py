@@ -115,7 +115,7 @@ def test_the_key_of_another_entry_is_of_no_use_for_another_provider(node: RunScr
 
 @pytest.mark.parametrize(
     "move",
-    [{"provider": "Mistral"}, {"baseUrl": "https://proxy.example/v1"}, {"baseUrl": "typo"}],
+    [{"provider": "Mistral"}, {"baseUrl": "https://models.example/v1"}, {"baseUrl": "typo"}],
 )
 def test_a_stored_key_is_not_lost_without_a_decision(node: RunScript, move: dict[str, str]) -> None:
     undecided = submit(node, (0, move))

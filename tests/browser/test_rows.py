@@ -154,7 +154,7 @@ def test_label_switch_endpoint_and_options_are_saved(element: ElementPage) -> No
     element.entry().get_by_role("switch", name="Use OpenAI · gpt-4").uncheck()
     element.fill(Label="At work")
     element.entry().get_by_text("Advanced").click()
-    element.fill(Endpoint="https://proxy.example/v1")
+    element.fill(Endpoint="https://models.example/v1")
     element.fill(Options_for_calls="region = eu\nretries = 3\nstream = true")
     element.save()
     [stored] = element.run("() => server.stored.alice.models")
@@ -163,7 +163,7 @@ def test_label_switch_endpoint_and_options_are_saved(element: ElementPage) -> No
         "key": None,
         "label": "At work",
         "enabled": False,
-        "baseUrl": "https://proxy.example/v1",
+        "baseUrl": "https://models.example/v1",
         "options": {"region": "eu", "retries": 3, "stream": True},
     }
     element.fill(Options_for_calls="nonsense")
