@@ -11,8 +11,8 @@ import hashlib
 import logging
 import math
 import time
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from aiconfig_plugin.background import every
@@ -52,40 +52,33 @@ class Source(Generic[T]):
 
     def open(self) -> T:
         """Read it for the first time."""
-        content = self._read_or_raise()
-        value = self._parse_or_raise(content)
+        with self._named():
+            content = self._read()
+            value = self._parse(content)
         self._digest = _digest(content)
         return value
 
     async def reread(self, apply: Apply[T]) -> bool:
         """Read it again and apply what has changed; tell whether anything has."""
-        content = await asyncio.to_thread(self._read_or_raise)
-        if (digest := _digest(content)) == self._digest:
-            self._waiting = None
-            return False
-        if self._waiting is None or self._waiting[0] != digest:
-            self._waiting = digest, await asyncio.to_thread(self._parse_or_raise, content)
-        try:
+        with self._named():
+            content = await asyncio.to_thread(self._read)
+            if (digest := _digest(content)) == self._digest:
+                self._waiting = None
+                return False
+            if self._waiting is None or self._waiting[0] != digest:
+                self._waiting = digest, await asyncio.to_thread(self._parse, content)
             await apply(self._waiting[1])
-        except ConfigurationError as err:
-            raise self._wrong(err) from None
         self._digest, self._waiting = digest, None
         return True
 
-    def _read_or_raise(self) -> bytes:
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        """Add the setting and the place to a ``ConfigurationError``."""
         try:
-            return self._read()
+            yield
         except ConfigurationError as err:
-            raise self._wrong(err) from None
-
-    def _parse_or_raise(self, content: bytes) -> T:
-        try:
-            return self._parse(content)
-        except ConfigurationError as err:
-            raise self._wrong(err) from None
-
-    def _wrong(self, err: ConfigurationError) -> ConfigurationError:
-        return ConfigurationError(f"{variable(self.setting)}: {self._place}{err.detail}")
+            told = f"{variable(self.setting)}: {self._place}{err.detail}"
+            raise ConfigurationError(told) from None
 
 
 class Reloader:
