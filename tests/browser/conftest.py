@@ -14,7 +14,8 @@ from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expec
 
 from aiconfig_plugin.store import MongoStores
 from tests.browser.helpers import GPT, DemoServers, ElementPage, User
-from tests.browser.node import RunScript, install, script_runner, tool
+from tests.browser.node import RunScript, install, script_runner
+from tests.support.processes import need
 
 ARGUMENTS = [
     "--no-sandbox",
@@ -55,7 +56,7 @@ def playwright() -> Iterator[Playwright]:
 
 @pytest.fixture(scope="package")
 def browser(playwright: Playwright) -> Iterator[Browser]:
-    program = tool("chromium", "google-chrome")
+    program = need("chromium", "google-chrome")
     browser = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
     yield browser
     browser.close()

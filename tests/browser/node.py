@@ -3,30 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
+from tests.support.processes import need
 
 RunScript = Callable[..., Any]
 
 WEB = Path(__file__).resolve().parents[2] / "aiconfig_plugin" / "web"
-
-
-def tool(*names: str) -> str:
-    """Return the path of the first of these programs that is installed; skip if none is."""
-    for name in names:
-        found = shutil.which(name)
-        if found:
-            return found
-    message = f"{names[0]} is not installed"
-    if os.environ.get("REQUIRE_EVERY_TOOL"):
-        pytest.fail(message)
-    pytest.skip(message)
 
 
 def run(*command: str | Path, cwd: Path, given: str | None = None) -> str:
@@ -42,7 +29,7 @@ def install(folder: Path, package: str) -> Path:
     """Install ``package@version`` into ``folder`` and return its folder."""
     (folder / "package.json").write_text('{"private": true}', encoding="utf-8")
     options = ("--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts", "--silent")
-    run(tool("npm"), "install", *options, package, cwd=folder)
+    run(need("npm"), "install", *options, package, cwd=folder)
     return folder / "node_modules" / package.partition("@")[0]
 
 
@@ -70,7 +57,7 @@ def script_runner(folder: Path) -> RunScript:
 
     The body sees its keyword arguments as ``given``, and ``load("client")`` imports a module.
     """
-    copy, program = modules(folder), tool("node")
+    copy, program = modules(folder), need("node")
 
     def call(body: str, **given: Any) -> Any:
         text = json.dumps({"folder": copy.as_uri(), "given": given})

@@ -9,7 +9,8 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from tests.browser.helpers import FIXTURES
-from tests.browser.node import WEB, install, run, tool
+from tests.browser.node import WEB, install, run
+from tests.support.processes import need
 
 COMPARE = """
 import * as actual from "./actual/ai-config.js";
@@ -53,7 +54,7 @@ def compile_types(project: Path, *arguments: str) -> None:
     compiler = install(project, "typescript@5.9.3") / "bin" / "tsc"
     library = ["--target", "es2022", "--module", "esnext", "--lib", "es2022,dom,dom.iterable"]
     options = ["--noEmit", "--strict", "--moduleResolution", "bundler", *library]
-    run(tool("node"), compiler, *options, *arguments, cwd=project)
+    run(need("node"), compiler, *options, *arguments, cwd=project)
 
 
 def test_the_types_are_those_of_strict_typescript(project: Path) -> None:
@@ -69,7 +70,7 @@ def test_the_declared_types_are_those_of_the_modules(project: Path) -> None:
 def bundle_esbuild(project: Path) -> Path:
     program = install(project, "esbuild@0.25.0") / "bin" / "esbuild"
     options = ("--bundle", "--format=esm", "--minify", "--outfile=dist/main.js")
-    run(tool("node"), program, "adopter.ts", *options, cwd=project)
+    run(need("node"), program, "adopter.ts", *options, cwd=project)
     # esbuild leaves "new URL(…, import.meta.url)" alone.
     for style in WEB.glob("*.css"):
         shutil.copy(style, project / "dist")
@@ -81,7 +82,7 @@ def bundle_vite(project: Path) -> Path:
     (project / "index.html").write_text(
         '<script type="module" src="adopter.ts"></script>', encoding="utf-8"
     )
-    run(tool("node"), program, "build", "--logLevel=error", cwd=project)
+    run(need("node"), program, "build", "--logLevel=error", cwd=project)
     [main] = (project / "dist" / "assets").glob("index-*.js")
     main.rename(main.with_name("main.js"))
     return main.parent

@@ -13,7 +13,8 @@ from aiconfig_plugin.errors import KeyNotAccepted
 from aiconfig_plugin.keys.keyring import load_keyring
 from aiconfig_plugin.keys.keyring_file import create_keyring
 from aiconfig_plugin.keys.vault import Vault
-from tests.browser.node import WEB, RunScript, install, run, tool
+from tests.browser.node import WEB, RunScript, install, run
+from tests.support.processes import need
 
 OPENAI = Destination("OpenAI")
 ALICE, BOB = Owner("https://login.example", "alice"), Owner("https://login.example", "bob")
@@ -281,11 +282,11 @@ return [await call, await client.get({ signal: abort.signal }).catch(({ name }) 
 
 
 def test_the_modules_pass_the_type_checker(tmp_path: Path) -> None:
-    tool("node")
+    need("node")
     compiler = install(tmp_path, "typescript@5.9.3") / "bin" / "tsc"
     options = ["--noEmit", "--allowJs", "--checkJs", "--strict", "--noUnusedLocals"]
     target = ["--target", "es2022", "--module", "esnext", "--moduleResolution", "bundler"]
     library = ["--lib", "es2022,dom,dom.iterable"]
     run(
-        tool("node"), compiler, *options, *target, *library, *sorted(WEB.glob("*.js")), cwd=tmp_path
+        need("node"), compiler, *options, *target, *library, *sorted(WEB.glob("*.js")), cwd=tmp_path
     )

@@ -10,7 +10,7 @@ from playwright.sync_api import Page, Playwright, expect
 
 from tests.browser.conftest import ARGUMENTS
 from tests.browser.helpers import GPT, KEY, ElementPage
-from tests.browser.node import tool
+from tests.support.processes import need
 
 RLO = "\u202e"
 
@@ -130,7 +130,7 @@ def test_chrome_does_not_offer_to_save_the_key(
     playwright: Playwright, tmp_path: Path, kind: str, offered: bool
 ) -> None:
     """The second case, with a password field, shows that the log would tell."""
-    program = tool("chromium", "google-chrome")
+    program = need("chromium", "google-chrome")
     context = playwright.chromium.launch_persistent_context(
         tmp_path, executable_path=program, args=ARGUMENTS
     )

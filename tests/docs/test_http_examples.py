@@ -14,7 +14,7 @@ from aiconfig_plugin import Settings
 from aiconfig_plugin.demo.mongod import free_port
 from aiconfig_plugin.http import build_openapi
 from aiconfig_plugin.keys import create_keyring
-from tests.browser.node import modules, run, tool
+from tests.browser.node import modules, run
 from tests.support.gateway import BOTH
 from tests.support.processes import (
     aiconfig,
@@ -61,7 +61,7 @@ def test_every_curl_gets_the_response_that_is_shown(
 def test_every_fetch_gets_the_response_that_is_shown(
     gateway: tuple[str, str, str], tmp_path: Path
 ) -> None:
-    node = tool("node")
+    node = need("node")
     routes, _, token = gateway
     web = modules(tmp_path).as_uri()
     scripts = [block for block in blocks(PAGE) if block.kind == "js"]

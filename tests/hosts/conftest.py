@@ -15,8 +15,8 @@ from pymongo import MongoClient
 
 from aiconfig_plugin.keys import create_keyring
 from tests.browser.conftest import ARGUMENTS
-from tests.browser.node import tool
 from tests.hosts.environment import HostEnvironment
+from tests.support.processes import need
 
 
 @pytest.fixture(scope="session")
@@ -43,7 +43,7 @@ def settings(mongod: Any, folder: Path) -> Iterator[dict[str, str]]:
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        program = tool("chromium", "google-chrome")
+        program = need("chromium", "google-chrome")
         browser = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
         yield browser
         browser.close()

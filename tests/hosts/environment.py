@@ -11,8 +11,8 @@ import sys
 import venv
 from pathlib import Path
 
-from tests.browser.node import install, tool
-from tests.support.processes import environment
+from tests.browser.node import install
+from tests.support.processes import environment, need
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples" / "hosts"
@@ -60,7 +60,7 @@ class HostEnvironment:
         """Return the path of JupyterHub's proxy, an npm package."""
         folder = self.folder / "proxy"
         program = folder / "node_modules" / ".bin" / "configurable-http-proxy"
-        tool("node")
+        need("node")
         if not program.exists():
             folder.mkdir(exist_ok=True)
             install(folder, PROXY)

@@ -31,14 +31,18 @@ def aiconfig() -> str:
     return found
 
 
-def need(tool: str) -> str:
-    """Return the path of a tool, or skip the test; REQUIRE_EVERY_TOOL makes that a failure."""
-    found = shutil.which(tool)
-    if found is None:
-        if os.environ.get("REQUIRE_EVERY_TOOL"):
-            pytest.fail(f"{tool} is not installed")
-        pytest.skip(f"{tool} is not installed")
-    return found
+def need(*names: str) -> str:
+    """Return the path of the first of these tools that is installed, or skip the test.
+
+    REQUIRE_EVERY_TOOL makes that a failure.
+    """
+    for name in names:
+        if found := shutil.which(name):
+            return found
+    message = f"{names[0]} is not installed"
+    if os.environ.get("REQUIRE_EVERY_TOOL"):
+        pytest.fail(message)
+    pytest.skip(message)
 
 
 def environment(**settings: str) -> dict[str, str]:
